@@ -1,0 +1,3 @@
+//! The Node addon: each file converts the arguments of one capability and calls `pgmoneta_core`.
+
+mod error;
