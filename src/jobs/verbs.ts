@@ -1,0 +1,24 @@
+import type { Job } from './context.js';
+import type { JobVerb } from './messages.js';
+
+/** Loads the code of one verb; a job's process pays for no other. */
+export async function jobOf(verb: JobVerb): Promise<Job> {
+  switch (verb) {
+    case 'backup':
+      return (await import('./backup.js')).backupJob;
+    case 'restore':
+      return (await import('./restore.js')).restoreJob;
+    case 'verify':
+      return (await import('./verify.js')).verifyJob;
+    case 'delete':
+      return (await import('./delete.js')).deleteJob;
+    case 'compress':
+      return (await import('./files.js')).compressJob;
+    case 'decompress':
+      return (await import('./files.js')).decompressJob;
+    case 'encrypt':
+      return (await import('./files.js')).encryptJob;
+    case 'decrypt':
+      return (await import('./files.js')).decryptJob;
+  }
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+
+/** Where things of one server are kept below `base_dir`. Layout: pgmoneta 0.21, plus `.staging` and locks of ours. */
+export interface ServerPaths {
+  /** `<base_dir>/<server>` */
+  readonly root: string;
+  /** Every directory in here is a backup; nothing unfinished ever stands in it. */
+  readonly backups: string;
+  /** Backups being taken. Swept at start. */
+  readonly staging: string;
+  /** Backups on their way out: renamed here first, so that a kill never leaves half of one in `backup/`. */
+  readonly trash: string;
+  /** Received WAL. */
+  readonly wal: string;
+  /** Held by the one job that adds or removes backups. */
+  readonly writerLock: string;
+  /** Held shared by jobs that read backups, exclusively by jobs that remove them. */
+  readonly catalogueLock: string;
+  /** What the operator said last: online or offline. */
+  readonly mode: string;
+}
+
+/** The paths of one server. */
+export function serverPaths(baseDir: string, server: string): ServerPaths {
+  const root = join(baseDir, server);
+  return {
+    root,
+    backups: join(root, 'backup'),
+    staging: join(root, '.staging'),
+    trash: join(root, '.trash'),
+    wal: join(root, 'wal'),
+    writerLock: join(root, '.writer.lock'),
+    catalogueLock: join(root, '.catalogue.lock'),
+    mode: join(root, '.mode'),
+  };
+}
+
+/** The lock that makes a second daemon on the same repository impossible. */
+export function repositoryLockPath(baseDir: string): string {
+  return join(baseDir, '.pgmoneta.lock');
+}
+
+/** File names inside a backup's directory. */
+export const BACKUP_FILES = {
+  info: 'backup.info',
+  json: 'backup.json',
+  manifest: 'backup.manifest',
+  sha512: 'backup.sha512',
+} as const;

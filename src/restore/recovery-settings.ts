@@ -1,0 +1,113 @@
+import { PgmonetaError } from '../errors/index.js';
+import type { Position } from './position.js';
+
+/** What a restored data directory needs so that PostgreSQL recovers to the wanted point. */
+export interface RecoverySettings {
+  /** Parameter and value, in the order in which they are written; empty when nothing is to be written. */
+  readonly parameters: readonly (readonly [string, string])[];
+  /** Signal file to create in the data directory. */
+  readonly signal: 'recovery.signal' | 'standby.signal' | undefined;
+}
+
+/** How a standby made by a restore finds its primary. */
+export interface PrimaryConnection {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly applicationName: string;
+}
+
+/** Parameters that a restore decides; whatever the source had set of them is taken out. */
+const OWNED = [
+  'recovery_target',
+  'recovery_target_name',
+  'recovery_target_xid',
+  'recovery_target_lsn',
+  'recovery_target_time',
+  'recovery_target_inclusive',
+  'recovery_target_timeline',
+  'recovery_target_action',
+  'restore_command',
+  'primary_conninfo',
+  'primary_slot_name',
+  'archive_cleanup_command',
+  'recovery_end_command',
+  'standby_mode',
+  'trigger_file',
+  'promote_trigger_file',
+] as const;
+
+/** Of those, the ones that may also stand in postgresql.conf and have to be cleared there by an override. */
+const TARGETS = OWNED.slice(0, 5);
+
+/**
+ * Computes the settings (PostgreSQL 12 and newer). All WAL that recovery needs lies in `pg_wal`, so the
+ * `restore_command`, which targeted recovery demands, is one that finds nothing.
+ */
+export function recoverySettings(position: Position, primary: PrimaryConnection): RecoverySettings {
+  const { target, role } = position;
+  if (target.kind === 'none' && role === 'primary') {
+    if (position.timeline ?? position.action ?? position.inclusive) {
+      throw new PgmonetaError('RESTORE_ERROR', 'inclusive, timeline and action need a target in the position', {
+        hint: 'add current, immediate, name=, xid=, lsn= or time=',
+      });
+    }
+    return { parameters: [], signal: undefined };
+  }
+  const parameters: [string, string][] = TARGETS.map((name) => [name, '']);
+  const set = (name: string, value: string): void => {
+    const index = parameters.findIndex(([other]) => other === name);
+    if (index >= 0) parameters[index] = [name, value];
+    else parameters.push([name, value]);
+  };
+  if (target.kind === 'immediate') set('recovery_target', 'immediate');
+  else if (target.kind !== 'none' && target.kind !== 'current') set(`recovery_target_${target.kind}`, target.value);
+  const hasEnd = target.kind !== 'none' && target.kind !== 'current';
+  set('recovery_target_inclusive', position.inclusive === false ? 'off' : 'on');
+  set('recovery_target_timeline', position.timeline ?? (target.kind === 'immediate' ? 'current' : 'latest'));
+  set('recovery_target_action', position.action ?? (role === 'replica' && hasEnd ? 'pause' : 'promote'));
+  if (role === 'replica') {
+    set('restore_command', '');
+    set('primary_conninfo', conninfo(primary));
+    set('primary_slot_name', '');
+    return { parameters, signal: 'standby.signal' };
+  }
+  set('restore_command', 'false');
+  set('primary_conninfo', '');
+  set('primary_slot_name', '');
+  return { parameters, signal: 'recovery.signal' };
+}
+
+/** libpq's form; the password stays out, a passfile of the restored server's user has it. */
+function conninfo(primary: PrimaryConnection): string {
+  const quote = (value: string): string =>
+    /^[A-Za-z0-9_./-]+$/.test(value) ? value : `'${value.replace(/\\/g, '\\\\').replace(/'/g, "\\'")}'`;
+  return [
+    `host=${quote(primary.host)}`,
+    `port=${primary.port}`,
+    `user=${quote(primary.user)}`,
+    `application_name=${quote(primary.applicationName)}`,
+  ].join(' ');
+}
+
+/** A value as postgresql.conf wants it: in single quotes, `'` and `\` doubled. */
+export function quoteSetting(value: string): string {
+  if (/[\0-\x1f\x7f]/.test(value)) {
+    throw new PgmonetaError('RESTORE_ERROR', `a recovery setting contains a control character: ${JSON.stringify(value)}`);
+  }
+  return `'${value.replace(/\\/g, '\\\\').replace(/'/g, "''")}'`;
+}
+
+const OWNED_LINE = new RegExp(`^[ \\t]*(?:${OWNED.join('|')})(?:[ \\t]*=|[ \\t])`, 'i');
+const HEADER = '# Recovery settings written by pgmoneta';
+
+/**
+ * The new text of `postgresql.auto.conf`: every other line as it was, lines that set what a restore decides taken
+ * out, ours at the end.
+ */
+export function editAutoConf(text: string, settings: RecoverySettings): string {
+  const kept = text.split('\n').filter((line) => !OWNED_LINE.test(line) && !line.startsWith(HEADER));
+  while (kept.length > 0 && kept[kept.length - 1] === '') kept.pop();
+  const lines = settings.parameters.map(([name, value]) => `${name} = ${quoteSetting(value)}`);
+  return `${[...kept, HEADER, ...lines].join('\n')}\n`;
+}
