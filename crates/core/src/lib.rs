@@ -1,5 +1,8 @@
 //! The work on bytes of pgmoneta. Nothing in this crate knows Node.
 
+pub mod codec;
 pub mod error;
+pub mod manifest;
+pub mod tar;
 
 pub use error::{Code, Error, Result};
