@@ -141,6 +141,10 @@ const rows = {
   // Codes below have no number in pgmoneta 0.21; they take the number of the verb that failed.
   USAGE: { meaning: 'The command line cannot be understood.' },
   CONNECTION: { meaning: 'The daemon could not be reached, or closed the connection without an answer.' },
+  SOCKET_IN_USE: {
+    meaning: 'The path of the management socket is taken.',
+    hint: 'stop the other daemon first, or give this one another unix_socket_dir',
+  },
   MANAGEMENT_AUTHENTICATION: { meaning: 'The daemon refused the administrator.' },
   MANAGEMENT_TIMEOUT: { meaning: 'The peer of a management connection did not answer in time.' },
   FRAME_INVALID: { meaning: 'A management frame is damaged or over its limit.' },
