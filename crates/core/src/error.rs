@@ -82,6 +82,14 @@ impl Error {
         }
     }
 
+    /// A failed read of a decoding or opening reader: the error inside of `source` when there is one, with the path.
+    pub fn reading(path: &Path, source: &io::Error) -> Self {
+        match source.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            Some(error) => error.clone().at(path),
+            None => Self::io("read", path, source),
+        }
+    }
+
     /// Adds the path that the error is about.
     #[must_use]
     pub fn at(mut self, path: &Path) -> Self {

@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod error;
 pub mod manifest;
+pub mod fs;
 pub mod tar;
 
 pub use error::{Code, Error, Result};
