@@ -1,12 +1,11 @@
 import type { Configuration } from '../config/index.js';
+import type { JsonObject } from '../management/json/index.js';
 import { asPgmonetaError, type ErrorCode, isErrorCode, PgmonetaError } from '../errors/index.js';
 
 /** Verbs that run in a process of their own. */
 export type JobVerb = 'backup' | 'restore' | 'verify' | 'delete' | 'compress' | 'decompress' | 'encrypt' | 'decrypt';
 
-/** A JSON object, as requests and responses of the management protocol carry it. */
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
+export type { JsonObject } from '../management/json/index.js';
 
 /** Sizes and counters of a running job. */
 export interface JobProgress {

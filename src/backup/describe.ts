@@ -1,0 +1,94 @@
+import type { ReceivedSummary } from '../native/receiver.js';
+import { formatLsn } from '../postgres/index.js';
+import type { BackupInfo } from '../repository/backup-info.js';
+import { codecOf, compressionCode, encryptionCode } from '../repository/codes.js';
+import type { BackupLabelFile } from './backup-label.js';
+import type { BackupStart } from './full.js';
+import type { StreamedBackup } from './stream.js';
+
+/** Version of the repository format that is written; readers derive the cipher's envelope from it. */
+const FORMAT_VERSION = '0.21.0';
+/** Version of `backup.json`. */
+const PRODUCT_VERSION = '0.1.0';
+
+/** What a backup came to. */
+export interface BackupOutcome {
+  readonly info: BackupInfo;
+  readonly files: number;
+  readonly linkedFiles: number;
+  readonly linkedBytes: number;
+}
+
+/** The content of `backup.info`. */
+export function describeBackup(
+  start: BackupStart,
+  received: ReceivedSummary,
+  streamed: StreamedBackup,
+  label: BackupLabelFile,
+): BackupOutcome {
+  const { order, facts, begun } = start;
+  const seconds = (Date.now() - begun) / 1000;
+  const info: BackupInfo = {
+    version: FORMAT_VERSION,
+    status: true,
+    label: start.label,
+    wal: label.startSegment,
+    backupSize: received.backupSize,
+    restoreSize: received.restoreSize,
+    biggestFile: received.biggestFile,
+    elapsed: { ELAPSED: seconds, BASEBACKUP_ELAPSED: (streamed.stopped.getTime() - begun) / 1000 },
+    majorVersion: facts.majorVersion,
+    minorVersion: facts.minorVersion,
+    keep: false,
+    compression: compressionCode(order.compression),
+    encryption: encryptionCode(order.encryption),
+    tablespaces: facts.tablespaces.map(({ oid, name, location }) => ({ directory: `tblspc_${name}`, oid, path: location })),
+    startLsn: formatLsn(streamed.startLsn),
+    endLsn: formatLsn(streamed.endLsn),
+    checkpointLsn: label.checkpointLsn,
+    startTimeline: streamed.startTimeline,
+    endTimeline: streamed.endTimeline,
+    incremental: false,
+    parent: '',
+    comments: '',
+    extra: '',
+  };
+  return { info, files: received.files, linkedFiles: received.linkedFiles, linkedBytes: received.linkedBytes };
+}
+
+/** The `Backup` object of `backup.json`: what `backup.info` has no place for, in machine-readable form. */
+export function jsonHeader(
+  start: BackupStart,
+  received: ReceivedSummary,
+  streamed: StreamedBackup,
+  label: BackupLabelFile,
+): string {
+  const { order, facts } = start;
+  return JSON.stringify({
+    label: start.label,
+    server: order.server.name,
+    productVersion: PRODUCT_VERSION,
+    systemIdentifier: facts.systemIdentifier,
+    majorVersion: facts.majorVersion,
+    minorVersion: facts.minorVersion,
+    takenFrom: label.from,
+    startLsn: formatLsn(streamed.startLsn),
+    endLsn: formatLsn(streamed.endLsn),
+    checkpointLsn: label.checkpointLsn,
+    startTimeline: streamed.startTimeline,
+    endTimeline: streamed.endTimeline,
+    startTime: new Date(start.begun).toISOString(),
+    stopTime: streamed.stopped.toISOString(),
+    compression: codecOf(order.compression),
+    compressionLevel: order.compressionLevel,
+    encryption: order.encryption,
+    manifestChecksums: order.server.manifest_checksums,
+    blockSize: facts.blockSize,
+    relsegSize: facts.relsegSize,
+    walSegmentSize: facts.walSegmentSize,
+    dataChecksums: facts.dataChecksums,
+    plainBytes: received.plainBytes,
+    storedBytes: received.storedBytes,
+    tablespaces: facts.tablespaces.map(({ oid, name, location }) => ({ oid, name, path: location })),
+  });
+}

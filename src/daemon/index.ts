@@ -1,0 +1,1 @@
+export { type DaemonOptions, runDaemon } from './run.js';

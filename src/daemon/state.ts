@@ -1,0 +1,16 @@
+import type { Configuration } from '../config/index.js';
+import type { Credentials } from './credentials.js';
+import type { Log } from './log.js';
+import type { ServerRegistry } from './servers.js';
+import type { Supervisor } from './supervisor.js';
+
+/** The running daemon, as its verbs see it. `configuration` and `credentials` change with a reload. */
+export interface DaemonState {
+  configuration: Configuration;
+  credentials: Credentials;
+  readonly log: Log;
+  readonly supervisor: Supervisor;
+  readonly servers: ServerRegistry;
+  /** Begins an orderly stop; the reply to the request is still sent. */
+  requestShutdown(reason: string): void;
+}

@@ -1,0 +1,46 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PgmonetaError } from '../errors/index.js';
+import { removeTree } from '../native/fs.js';
+import { lock } from '../repository/locks.js';
+import { type ServerPaths, serverPaths } from '../repository/paths.js';
+import type { Log } from './log.js';
+
+async function entries(directory: string): Promise<string[]> {
+  return readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+}
+
+/** Removes what killed jobs of a server left: unfinished backups, and backups on their way out. */
+export async function sweepServer(paths: ServerPaths, server: string, log: Log): Promise<void> {
+  const leftovers = (
+    await Promise.all([paths.staging, paths.trash].map(async (place) => (await entries(place)).map((name) => join(place, name))))
+  ).flat();
+  if (leftovers.length === 0) return;
+  let writer: Awaited<ReturnType<typeof lock>>;
+  try {
+    writer = await lock(paths.writerLock, 'exclusive', `sweep of ${server}`, 'BACKUP_ACTIVE');
+  } catch (error) {
+    if (error instanceof PgmonetaError && error.code === 'BACKUP_ACTIVE') return; // a job is at work: they are its own
+    throw error;
+  }
+  try {
+    for (const path of leftovers) {
+      await removeTree(path);
+      log.warn(`removed ${path}: what a job left that did not end in order`);
+    }
+  } finally {
+    writer.release();
+  }
+}
+
+/** Prepares the directories of every server and sweeps them. */
+export async function sweepRepository(baseDir: string, servers: readonly string[], log: Log): Promise<void> {
+  for (const server of servers) {
+    const paths = serverPaths(baseDir, server);
+    for (const directory of [paths.backups, paths.wal]) await mkdir(directory, { recursive: true, mode: 0o700 });
+    await sweepServer(paths, server, log);
+  }
+}

@@ -1,0 +1,54 @@
+import { type ErrorCode, PgmonetaError } from '../errors/index.js';
+import {
+  describeMissing,
+  findBackup,
+  isValid,
+  type KnownBackup,
+  listBackups,
+  type StoredBackup,
+} from '../repository/catalogue.js';
+import type { ServerPaths } from '../repository/paths.js';
+
+/** The backup that an identifier names, valid or not. */
+export async function backupOf(
+  paths: ServerPaths,
+  server: string,
+  identifier: string,
+  missing: ErrorCode,
+): Promise<StoredBackup> {
+  const backups = await listBackups(paths);
+  const backup = findBackup(backups, identifier);
+  if (backup === undefined) throw new PgmonetaError(missing, describeMissing(server, identifier, backups));
+  return backup;
+}
+
+/** The same, and its `backup.info` has to be readable. */
+export async function knownBackupOf(
+  paths: ServerPaths,
+  server: string,
+  identifier: string,
+  missing: ErrorCode,
+): Promise<KnownBackup> {
+  const backup = await backupOf(paths, server, identifier, missing);
+  if (backup.info === undefined) {
+    throw new PgmonetaError('REPOSITORY_DAMAGED', `backup ${backup.label} of ${server} cannot be read: ${backup.problem}`, {
+      hint: `verify it with: pgmoneta-cli verify ${server} ${backup.label}`,
+    });
+  }
+  return backup as KnownBackup;
+}
+
+/** The same, and it has to be valid unless the user insists. */
+export async function usableBackupOf(
+  paths: ServerPaths,
+  server: string,
+  identifier: string,
+  missing: ErrorCode,
+  force: boolean,
+): Promise<KnownBackup> {
+  const backup = await knownBackupOf(paths, server, identifier, missing);
+  if (isValid(backup) || force) return backup;
+  throw new PgmonetaError('RESTORE_SETUP', `backup ${backup.label} of ${server} is not valid: ${backup.problem}`, {
+    hint: `see what is wrong with: pgmoneta-cli verify ${server} ${backup.label}; --force restores what is there, checked file by file`,
+  });
+}

@@ -1,0 +1,74 @@
+import type { Configuration } from '../config/index.js';
+import { PgmonetaError } from '../errors/index.js';
+import { listBackups, type StoredBackup } from '../repository/catalogue.js';
+import { serverPaths } from '../repository/paths.js';
+import { walBytesBetween } from '../repository/wal-distance.js';
+import type { JsonObject } from './messages.js';
+import { optionalText } from './request.js';
+import { serverOf } from './servers.js';
+
+/** `Valid` on the wire: 1 yes, 0 no, 2 unknown. */
+export function validCode(backup: StoredBackup): number {
+  return backup.validity === 'valid' ? 1 : backup.validity === 'invalid' ? 0 : 2;
+}
+
+/** Fields that every description of a backup has. */
+export function backupFields(backup: StoredBackup): JsonObject {
+  const { info } = backup;
+  return {
+    Backup: backup.label,
+    BackupSize: info?.backupSize ?? 0,
+    BiggestFileSize: info?.biggestFile ?? 0,
+    Comments: info?.comments ?? '',
+    Compression: info?.compression ?? 0,
+    Encryption: info?.encryption ?? 0,
+    Keep: info?.keep ?? false,
+    RestoreSize: info?.restoreSize ?? 0,
+    Valid: validCode(backup),
+    ...(backup.problem === undefined ? {} : { Problem: backup.problem }),
+  };
+}
+
+/**
+ * WAL figures of a list of backups, oldest first. `delta` is the WAL between a backup and the one before it, `wal`
+ * the WAL from a backup to the newest one's end, both in bytes.
+ */
+export function walFigures(backups: readonly StoredBackup[]): { wal: number; delta: number }[] {
+  const end = backups.findLast((backup) => backup.info !== undefined)?.info;
+  return backups.map((backup, index) => {
+    const before = backups[index - 1]?.info;
+    const { info } = backup;
+    if (info === undefined || end === undefined) return { wal: 0, delta: 0 };
+    return {
+      wal: walBytesBetween(info.startLsn, end.endLsn),
+      delta: before === undefined ? 0 : walBytesBetween(before.startLsn, info.startLsn),
+    };
+  });
+}
+
+/** The backups of a server. */
+export async function listBackupVerb(request: JsonObject, configuration: Configuration): Promise<JsonObject> {
+  const server = serverOf(configuration, request, 'LIST_BACKUP_NOSERVER');
+  const sort = (optionalText(request, 'Sort') ?? 'asc').toLowerCase();
+  if (sort !== 'asc' && sort !== 'desc') {
+    throw new PgmonetaError('LIST_BACKUP_INVALID_SORT', `'${sort}' is no sort order`, { hint: 'use asc or desc' });
+  }
+  const backups = await listBackups(serverPaths(configuration.main.base_dir, server.name));
+  const figures = walFigures(backups);
+  const entries = backups.map((backup, index): JsonObject => ({
+    ...backupFields(backup),
+    Delta: figures[index]?.delta ?? 0,
+    Incremental: backup.info?.incremental ?? false,
+    IncrementalParent: backup.info?.parent ?? '',
+    Server: server.name,
+    WAL: figures[index]?.wal ?? 0,
+  }));
+  const newest = backups.findLast((backup) => backup.info !== undefined)?.info;
+  return {
+    Backups: sort === 'asc' ? entries : entries.reverse(),
+    MajorVersion: newest?.majorVersion ?? 0,
+    MinorVersion: newest?.minorVersion ?? 0,
+    NumberOfBackups: entries.length,
+    Server: server.name,
+  };
+}

@@ -1,0 +1,47 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type ErrorCode, PgmonetaError } from '../errors/index.js';
+import { acquireLock, type LockHandle, readLockOwner } from '../native/fs.js';
+
+/** Who holds a lock, as a refused process can read it. */
+export interface LockOwner {
+  readonly verb: string;
+  readonly pid: number;
+  /** ISO time. */
+  readonly since: string;
+}
+
+/**
+ * Takes a lock that the operating system releases when this process ends, however it ends.
+ * @param refusal the error of the verb when somebody else has the lock
+ * @throws PgmonetaError `refusal`, naming the holder
+ */
+export async function lock(
+  path: string,
+  mode: 'shared' | 'exclusive',
+  verb: string,
+  refusal: ErrorCode,
+): Promise<LockHandle> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const owner: LockOwner = { verb, pid: process.pid, since: new Date().toISOString() };
+  try {
+    return acquireLock(path, mode, JSON.stringify(owner));
+  } catch (error) {
+    if (!(error instanceof PgmonetaError) || error.code !== 'REPOSITORY_LOCKED') throw error;
+    throw new PgmonetaError(refusal, `${verb} refused: ${describeOwner(path)}`, {
+      cause: error,
+      retryable: true,
+      context: { lock: path },
+    });
+  }
+}
+
+function describeOwner(path: string): string {
+  const text = readLockOwner(path);
+  try {
+    const owner = JSON.parse(text ?? '') as LockOwner;
+    return `${owner.verb} (PID ${owner.pid}) has been running since ${owner.since}`;
+  } catch {
+    return `another process holds ${path}`;
+  }
+}

@@ -1,0 +1,129 @@
+import { chmod, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PgmonetaError } from '../errors/index.js';
+import { freeSpace, syncTree } from '../native/fs.js';
+import { planRestore, type RestoreReport, restoreBackup } from '../native/restore.js';
+import { cipherOfCode } from '../repository/codes.js';
+import type { KnownBackup } from '../repository/catalogue.js';
+import { writeTextDurable } from '../repository/durable.js';
+import type { Position } from './position.js';
+import { publish } from './publish.js';
+import { editAutoConf, type PrimaryConnection, type RecoverySettings, recoverySettings } from './recovery-settings.js';
+import { checkRestoreSpace } from './space.js';
+import { checkTargets, type PlacementOptions, planTarget, removeLeftovers, type TargetPlan } from './target.js';
+
+/** What is to be restored, and where to. */
+export interface RestoreOrder extends PlacementOptions {
+  readonly backup: KnownBackup;
+  readonly server: string;
+  readonly root: string;
+  readonly position: Position;
+  readonly primary: PrimaryConnection;
+  readonly force: boolean;
+  /** Threads; at least 1. */
+  readonly workers: number;
+  readonly masterSecret: Buffer | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** What a restore made. */
+export interface RestoreResult {
+  /** The data directory. */
+  readonly directory: string;
+  readonly report: RestoreReport;
+  readonly tablespaces: readonly { readonly oid: string; readonly directory: string }[];
+}
+
+/** Everything that is decided before a byte is written. */
+interface RestorePlan {
+  readonly target: TargetPlan;
+  readonly settings: RecoverySettings;
+  readonly existing: readonly string[];
+}
+
+/** Computes the plan of a restore, refusing what cannot work. */
+export async function planRestoreOrder(order: RestoreOrder): Promise<RestorePlan> {
+  const { kind } = order.position.target;
+  if (kind === 'name' || kind === 'xid' || kind === 'lsn' || kind === 'time') {
+    throw new PgmonetaError('RESTORE_ERROR', `the target ${kind}= needs WAL from after the backup, which this version does not receive`, {
+      hint: 'restore to the end of the backup with current or immediate',
+    });
+  }
+  const settings = recoverySettings(order.position, order.primary);
+  const target = planTarget(order.root, order.server, order.backup.label, order.backup.info.tablespaces, order);
+  const existing = await checkTargets(target, order.force);
+  const sizes = await planRestore(order.backup.directory, order.masterSecret);
+  const ofTablespace = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
+  await checkRestoreSpace(
+    [
+      { directory: target.final, bytes: sizes.baseBytes },
+      ...target.tablespaces.map((entry) => ({ directory: entry.final, bytes: ofTablespace(entry.oid) })),
+    ],
+    freeSpace,
+  );
+  return { target, settings, existing };
+}
+
+/**
+ * Restores a full backup: every byte is checked on its way, `pg_control` and then the name of the directory come
+ * last, and a failure leaves nothing that looks like a cluster.
+ */
+export async function runRestore(order: RestoreOrder): Promise<RestoreResult> {
+  const plan = await planRestoreOrder(order);
+  await removeLeftovers(plan.target);
+  try {
+    const report = await writeCluster(order, plan);
+    order.signal.throwIfAborted();
+    await publish(plan.target, plan.existing);
+    return {
+      directory: plan.target.final,
+      report,
+      tablespaces: plan.target.tablespaces.map(({ oid, final }) => ({ oid, directory: final })),
+    };
+  } catch (error) {
+    await removeLeftovers(plan.target);
+    throw error;
+  }
+}
+
+async function writeCluster(order: RestoreOrder, plan: RestorePlan): Promise<RestoreReport> {
+  const { building, tablespaces } = plan.target;
+  const encryption = cipherOfCode(order.backup.info.encryption);
+  const report = await restoreBackup(
+    {
+      backup: order.backup.directory,
+      target: building,
+      tablespaces: tablespaces.map((entry) => ({
+        oid: entry.oid,
+        name: entry.stored,
+        directory: entry.building,
+        link: entry.link,
+      })),
+      workers: order.workers,
+      ...(order.masterSecret === undefined ? {} : { masterSecret: order.masterSecret }),
+      ...(encryption === undefined || encryption === 'none' ? {} : { encryption }),
+    },
+    { signal: order.signal, onProgress: ({ bytesDone, bytesTotal }) => order.onProgress(bytesDone, bytesTotal) },
+  );
+  if (await applySettings(building, plan.settings)) await syncTree(building);
+  return report;
+}
+
+/** Writes the recovery settings; returns whether anything was changed. */
+async function applySettings(dataDirectory: string, settings: RecoverySettings): Promise<boolean> {
+  const standby = join(dataDirectory, 'standby.signal');
+  if (settings.signal === undefined) return false;
+  const mode = (await stat(dataDirectory)).mode & 0o050 ? 0o640 : 0o600;
+  const autoConf = join(dataDirectory, 'postgresql.auto.conf');
+  const text = await readFile(autoConf, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  await writeTextDurable(autoConf, editAutoConf(text, settings));
+  await chmod(autoConf, mode);
+  await unlink(standby).catch(() => {});
+  await rm(join(dataDirectory, 'recovery.signal'), { force: true });
+  await writeFile(join(dataDirectory, settings.signal), '', { mode });
+  return true;
+}
