@@ -1,0 +1,69 @@
+//! Lines of a file, with a limit on their length and their number known for messages.
+
+use crate::{Error, Result};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// Longest line that a list may have: a path of 4096 bytes, escaped, twice, and the rest.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// Reads lines one by one into one buffer.
+pub struct Lines<R> {
+    reader: BufReader<R>,
+    path: PathBuf,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<R: Read> Lines<R> {
+    pub fn new(reader: R, path: &Path) -> Self {
+        let reader = BufReader::with_capacity(64 * 1024, reader);
+        Self {
+            reader,
+            path: path.to_path_buf(),
+            line: Vec::new(),
+            number: 0,
+        }
+    }
+
+    /// The next line without its newline; `None` at the end.
+    ///
+    /// # Errors
+    /// `IO`, or `CORRUPT` for a line over `limit` bytes or one that does not end.
+    pub fn next(&mut self, limit: usize) -> Result<Option<&[u8]>> {
+        self.line.clear();
+        let mut limited = (&mut self.reader).take(limit as u64 + 1);
+        let read = limited
+            .read_until(b'\n', &mut self.line)
+            .map_err(|error| Error::io("read", &self.path, &error))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.line.last() != Some(&b'\n') {
+            let why = if read > limit {
+                "is too long"
+            } else {
+                "is cut off: the file is truncated"
+            };
+            return Err(self.bad(why));
+        }
+        self.line.pop();
+        Ok(Some(&self.line))
+    }
+
+    /// The line read last.
+    pub fn current(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// An error about the current line; `why` continues "line 7 …".
+    pub fn bad(&self, why: &str) -> Error {
+        Error::corrupt(format!("line {} {why}", self.number)).at(&self.path)
+    }
+
+    /// Adds file and line to an error about the current line.
+    pub fn locate(&self, error: Error) -> Error {
+        self.bad(&format!("is not usable: {}", error.message))
+    }
+}
