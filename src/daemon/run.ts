@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
-import { type ConfigurationPaths, loadConfiguration, locateConfiguration } from '../config/index.js';
+import { type ConfigurationPaths, loadConfiguration, resolveConfigurationPaths } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
-import { ManagementListener, managementSocketPath } from '../management/index.js';
+import { ManagementListener, socketPathIn } from '../management/index.js';
 import { notifyServiceManager } from '../native/system.js';
 import { lock } from '../repository/locks.js';
 import { repositoryLockPath } from '../repository/paths.js';
@@ -40,7 +40,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   process.umask(0o077);
   try {
     if (options.daemonize) {
-      const configuration = await loadConfiguration(await locateConfiguration(options), options);
+      const configuration = await loadConfiguration(await resolveConfigurationPaths(options), options);
       if (configuration.main.log_type === 'console') {
         throw new PgmonetaError('CONFIGURATION_INVALID', 'log_type = console cannot be used with -d: nobody would see the log', {
           hint: 'set log_type = file (with log_path) or syslog',
@@ -66,7 +66,7 @@ function tell(state: string): void {
 }
 
 async function serve(options: DaemonOptions): Promise<number> {
-  const paths = await locateConfiguration(options);
+  const paths = await resolveConfigurationPaths(options);
   const configuration = await loadConfiguration(paths, options);
   const credentials = await readCredentials(configuration);
   const log = openLog(configuration.main);
@@ -124,9 +124,9 @@ function createState(
 function createListener(state: DaemonState, paths: ConfigurationPaths): ManagementListener {
   const { main } = state.configuration;
   return new ManagementListener({
-    socketPath: managementSocketPath(main.unix_socket_dir),
+    socketPath: socketPathIn(main.unix_socket_dir),
     mode: main.unix_socket_mode,
-    group: main.unix_socket_group,
+    group: main.unix_socket_group ?? undefined,
     secret: async () => {
       if (state.credentials.masterSecret !== undefined) return state.credentials.masterSecret;
       throw new PgmonetaError('MASTER_KEY_INVALID', 'the daemon has no master key, so the link cannot be encrypted');

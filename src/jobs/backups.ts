@@ -2,7 +2,6 @@ import { type ErrorCode, PgmonetaError } from '../errors/index.js';
 import {
   describeMissing,
   findBackup,
-  isValid,
   type KnownBackup,
   listBackups,
   type StoredBackup,
@@ -47,7 +46,7 @@ export async function usableBackupOf(
   force: boolean,
 ): Promise<KnownBackup> {
   const backup = await knownBackupOf(paths, server, identifier, missing);
-  if (isValid(backup) || force) return backup;
+  if (backup.validity === 'valid' || force) return backup;
   throw new PgmonetaError('RESTORE_SETUP', `backup ${backup.label} of ${server} is not valid: ${backup.problem}`, {
     hint: `see what is wrong with: pgmoneta-cli verify ${server} ${backup.label}; --force restores what is there, checked file by file`,
   });

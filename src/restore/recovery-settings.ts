@@ -47,7 +47,7 @@ const TARGETS = OWNED.slice(0, 5);
 export function recoverySettings(position: Position, primary: PrimaryConnection): RecoverySettings {
   const { target, role } = position;
   if (target.kind === 'none' && role === 'primary') {
-    if (position.timeline ?? position.action ?? position.inclusive) {
+    if ([position.timeline, position.action, position.inclusive].some((modifier) => modifier !== undefined)) {
       throw new PgmonetaError('RESTORE_ERROR', 'inclusive, timeline and action need a target in the position', {
         hint: 'add current, immediate, name=, xid=, lsn= or time=',
       });

@@ -1,0 +1,100 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { publish } from '../../../src/restore/publish.js';
+import { checkTargets, planTarget } from '../../../src/restore/target.js';
+import { checkRestoreSpace } from '../../../src/restore/space.js';
+
+const SPACES = [
+  { directory: 'tblspc_fast', oid: '16384', path: '/srv/fast' },
+  { directory: 'tblspc_slow', oid: '16385', path: '/srv/slow' },
+];
+const plan = (root: string, tablespaceMap: Record<string, string> = {}, relativeLinks = false) =>
+  planTarget(root, 'primary', '20260101000000', SPACES, { tablespaceMap, relativeLinks });
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'pgmoneta-target-'));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+describe('placement', () => {
+  it('puts tablespaces beside the data directory unless they are mapped', () => {
+    const { final, tablespaces } = plan('/r', { fast: '/ssd/fast' });
+    expect(final).toBe('/r/primary-20260101000000');
+    expect(tablespaces.map(({ final, link }) => [final, link])).toEqual([
+      ['/ssd/fast', '/ssd/fast'],
+      ['/r/primary-20260101000000-tblspc_slow', '/r/primary-20260101000000-tblspc_slow'],
+    ]);
+  });
+
+  it('takes OID, name and original path as keys', () => {
+    for (const key of ['16385', 'slow', '/srv/slow']) expect(plan('/r', { [key]: '/x' }).tablespaces[1]?.final).toBe('/x');
+  });
+
+  it('makes links relative when asked', () => {
+    expect(plan('/r', {}, true).tablespaces[0]?.link).toBe('../../primary-20260101000000-tblspc_fast');
+  });
+
+  it.each([
+    [{ nosuch: '/x' }, 'no tablespace nosuch'],
+    [{ fast: 'relative' }, 'not absolute'],
+    [{ fast: '/x', slow: '/x' }, 'would both be'],
+    [{ fast: '/r/primary-20260101000000' }, 'would both be'],
+  ])('refuses the mapping %j', (map, why) => {
+    expect(() => plan('/r', map as Record<string, string>)).toThrow(why);
+  });
+});
+
+describe('an existing target', () => {
+  it('is refused, and accepted when empty or forced', async () => {
+    const target = plan(root);
+    expect(await checkTargets(target, false)).toEqual([]);
+    await mkdir(target.final);
+    expect(await checkTargets(target, false)).toEqual([target.final]);
+    await writeFile(join(target.final, 'PG_VERSION'), '17\n');
+    await expect(checkTargets(target, false)).rejects.toThrow('is not empty');
+    expect(await checkTargets(target, true)).toEqual([target.final]);
+  });
+
+  it('is refused even when forced while a server runs in it', async () => {
+    const target = plan(root);
+    await mkdir(target.final);
+    await writeFile(join(target.final, 'postmaster.pid'), `${process.pid}\n`);
+    await expect(checkTargets(target, true)).rejects.toThrow(`a server with PID ${process.pid} runs`);
+    await writeFile(join(target.final, 'postmaster.pid'), '2147483646\n');
+    expect(await checkTargets(target, true)).toEqual([target.final]);
+  });
+
+  it('is replaced as a whole', async () => {
+    const target = plan(root);
+    await mkdir(target.final);
+    await writeFile(join(target.final, 'old'), '');
+    for (const directory of [target.building, ...target.tablespaces.map(({ building }) => building)]) {
+      await mkdir(directory);
+      await writeFile(join(directory, 'new'), '');
+    }
+    await publish(target, [target.final]);
+    expect(await readdir(target.final)).toEqual(['new']);
+    expect((await readdir(root)).sort()).toEqual([
+      'primary-20260101000000',
+      'primary-20260101000000-tblspc_fast',
+      'primary-20260101000000-tblspc_slow',
+    ]);
+    expect(await readFile(join(target.final, 'new'), 'utf8')).toBe('');
+  });
+});
+
+describe('space', () => {
+  it('is added up per file system and refused with the figures', async () => {
+    const demands = [
+      { directory: join(root, 'a'), bytes: 60 * 1024 * 1024 },
+      { directory: join(root, 'b'), bytes: 60 * 1024 * 1024 },
+    ];
+    const one = () => ({ device: 1, available: 100 * 1024 * 1024 });
+    await expect(checkRestoreSpace(demands, one)).rejects.toThrow(/123 MB needed .* 100 MB free/);
+    let device = 0;
+    await checkRestoreSpace(demands, () => ({ device: device++, available: 100 * 1024 * 1024 }));
+  });
+});
