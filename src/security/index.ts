@@ -1,0 +1,4 @@
+export { createMasterKey, type MasterKey, masterKeyPath, readMasterKey } from './master-key.js';
+export { deriveMasterSecret, deriveMasterSecretAsync, forgetMasterSecrets } from './master-secret.js';
+export { DEFAULT_GENERATED_LENGTH, generatePassword } from './password.js';
+export { readVault } from './vault.js';
