@@ -65,10 +65,13 @@ export class ClientExchange {
     await this.write(requestDocument({ command: 'cancel', ...this.options.codes, output: 0, progress: true }, {}));
   }
 
-  /** Leaves the daemon to its work: the connection is closed, the work goes on. */
+  /** Leaves the daemon to its work: the connection is closed, the work goes on, `reply` rejects with CANCELLED. */
   detach(): void {
-    this.settled = true;
-    this.stream.destroy();
+    this.fail(
+      new PgmonetaError('CANCELLED', `the command was left running at ${this.options.peer}`, {
+        hint: 'see what became of it with: pgmoneta-cli status',
+      }),
+    );
   }
 
   private async write(document: JsonObject): Promise<void> {

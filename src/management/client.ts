@@ -27,6 +27,8 @@ export interface ManagementCall {
   readonly output?: number | undefined;
   /** Called for each progress frame; its presence asks the daemon for them. */
   readonly onProgress?: ((report: ProgressReport) => void) | undefined;
+  /** Set when the request asks for something that only our own daemon can do: what it is, in words. */
+  readonly needsProduct?: string | undefined;
 }
 
 /**
@@ -45,7 +47,7 @@ export class ManagementClient {
    * @throws PgmonetaError CONNECTION when nobody listens, USAGE for text that the daemon could not read
    */
   async send(call: ManagementCall): Promise<ClientExchange> {
-    await this.checkApostrophes(call);
+    await this.checkPeer(call);
     const { compression = 0, encryption = 0, secret } = this.options;
     const stream = await this.connect();
     const exchange = new ClientExchange(stream, {
@@ -64,19 +66,19 @@ export class ManagementClient {
     return exchange.reply;
   }
 
-  /** pgmoneta (C) loses a request that has an apostrophe in it, so it is asked first who it is. */
-  private async checkApostrophes(call: ManagementCall): Promise<void> {
-    const offender = apostropheIn(call.request);
-    if (offender === undefined) return;
+  /**
+   * pgmoneta (C) loses a request that has an apostrophe in it, and does not know what we have added; it is asked
+   * first who it is.
+   */
+  private async checkPeer(call: ManagementCall): Promise<void> {
+    const apostrophe = apostropheIn(call.request);
+    if (apostrophe === undefined && call.needsProduct === undefined) return;
     const { response } = await this.call({ command: 'ping', request: {} });
     if (response?.ProductVersion !== undefined) return;
-    throw new PgmonetaError(
-      'USAGE',
-      `pgmoneta (C) at ${this.options.socketPath} cannot take an apostrophe: ${offender}`,
-      {
-        hint: 'leave the apostrophe out',
-      },
-    );
+    const reason =
+      apostrophe === undefined ? `does not know ${call.needsProduct}` : `cannot take an apostrophe: ${apostrophe}`;
+    const hint = apostrophe === undefined ? 'ask a daemon of this product' : 'leave the apostrophe out';
+    throw new PgmonetaError('USAGE', `pgmoneta (C) at ${this.options.socketPath} ${reason}`, { hint });
   }
 
   private connect(): Promise<Socket> {

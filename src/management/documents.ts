@@ -45,9 +45,10 @@ export function requestDocument(options: HeaderOptions, request: JsonObject): Js
     Encryption: options.encryption,
     Output: options.output,
     Timestamp: timestamp(options.now ?? new Date()),
+    // Tells our daemon that a second frame may come, to cancel; others ignore it.
+    Protocol: PROTOCOL_EXTENDED,
   };
-  const extended = options.progress ? { Protocol: PROTOCOL_EXTENDED, Progress: true } : {};
-  return { Header: { ...header, ...extended }, Request: request };
+  return { Header: options.progress ? { ...header, Progress: true } : header, Request: request };
 }
 
 /** Local time as `YYYYMMDDHHMMSS`, the form of labels and of `Header.Timestamp`. */

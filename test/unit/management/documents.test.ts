@@ -26,13 +26,14 @@ describe('documents', () => {
       now: moment,
     } as const;
     expect(writeJson(requestDocument(options, { Server: 'primary', Backup: null }))).toBe(
-      '{"Header":{"ClientVersion":"0.21.0","Command":1,"Compression":0,"Encryption":0,"Output":1,"Timestamp":"20260102030405"},"Request":{"Backup":null,"Server":"primary"}}',
+      '{"Header":{"ClientVersion":"0.21.0","Command":1,"Compression":0,"Encryption":0,"Output":1,"Protocol":2,"Timestamp":"20260102030405"},"Request":{"Backup":null,"Server":"primary"}}',
     );
   });
 
-  it('tell the extended protocol only when progress is wanted', () => {
+  it('ask for progress frames only when they are wanted', () => {
     const options = { command: 'ping', compression: 0, encryption: 0, output: 0, progress: true } as const;
     expect(requestDocument(options, {}).Header).toMatchObject({ Protocol: 2, Progress: true });
+    expect(requestDocument({ ...options, progress: false }, {}).Header).not.toHaveProperty('Progress');
   });
 
   it.each([
