@@ -1,5 +1,5 @@
+import type { ManagementReply } from '../../management/client-exchange.js';
 import { failureOf } from '../../management/documents.js';
-import type { ManagementReply } from '../../management/index.js';
 import type { JsonObject, JsonValue } from '../../management/json/index.js';
 import type { CommandInput } from '../shared/declare.js';
 import { sendRequest } from './exchange.js';

@@ -1,7 +1,8 @@
 import { PgmonetaError } from '../../errors/index.js';
+import { ManagementClient } from '../../management/client.js';
+import type { ClientExchange, ManagementReply } from '../../management/client-exchange.js';
 import type { CommandName } from '../../management/commands.js';
 import { OUTPUTS } from '../../management/documents.js';
-import { type ClientExchange, ManagementClient, type ManagementReply } from '../../management/index.js';
 import type { JsonObject } from '../../management/json/index.js';
 import { ProgressBar } from './progress-bar.js';
 import type { CliSettings } from './settings.js';

@@ -1,7 +1,7 @@
 import { appendFile } from 'node:fs/promises';
 import { ERROR_TABLE } from '../../errors/index.js';
+import type { ManagementReply } from '../../management/client-exchange.js';
 import { failureOf, timestamp } from '../../management/documents.js';
-import type { ManagementReply } from '../../management/index.js';
 import type { JsonObject } from '../../management/json/index.js';
 import { EXIT } from '../shared/exit-codes.js';
 import { renderJson } from './render/json.js';

@@ -1,7 +1,7 @@
 import { PgmonetaError } from '../../errors/index.js';
+import type { ManagementClientOptions } from '../../management/client.js';
 import { WIRE_COMPRESSIONS, WIRE_ENCRYPTIONS } from '../../management/codes.js';
 import type { OUTPUTS } from '../../management/documents.js';
-import type { ManagementClientOptions } from '../../management/index.js';
 import { socketPathIn } from '../../management/socket-path.js';
 import type { FlagValues } from '../shared/declare.js';
 import { UsageError } from '../shared/usage-error.js';
