@@ -2,10 +2,10 @@ import { closest } from '../../config/text/suggest.js';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../management/json/index.js';
 import type { CommandInput } from '../shared/declare.js';
 import { EXIT } from '../shared/exit-codes.js';
+import { renderJson } from '../shared/render/json.js';
+import { renderValue } from '../shared/render/text.js';
 import { sendRequest } from './exchange.js';
 import { conclude, present, printOut, tell } from './present.js';
-import { renderJson } from './render/json.js';
-import { renderValue } from './render/text.js';
 import { translate, translateConfiguration } from './render/translate.js';
 import { readSettings } from './settings.js';
 

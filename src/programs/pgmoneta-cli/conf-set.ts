@@ -2,10 +2,10 @@ import type { ManagementReply } from '../../management/client-exchange.js';
 import { failureOf } from '../../management/documents.js';
 import type { JsonObject, JsonValue } from '../../management/json/index.js';
 import type { CommandInput } from '../shared/declare.js';
+import { renderJson } from '../shared/render/json.js';
+import { renderValue } from '../shared/render/text.js';
 import { sendRequest } from './exchange.js';
 import { conclude, printOut } from './present.js';
-import { renderJson } from './render/json.js';
-import { renderValue } from './render/text.js';
 import { readSettings } from './settings.js';
 
 /** `conf set <key> <value>`: json prints the document as it came, text and raw a few lines. */

@@ -38,8 +38,8 @@ export async function runLocally(verb: FileVerb, path: string): Promise<void> {
     }
     default: {
       const { decryptFile, encryptFile } = await ciphers();
-      const { deriveMasterSecret, readMasterKey } = await import('../../security/index.js');
-      const masterSecret = await deriveMasterSecret(await readMasterKey());
+      const { deriveMasterSecretAsync, readMasterKey } = await import('../../security/index.js');
+      const masterSecret = await deriveMasterSecretAsync(await readMasterKey());
       if (verb === 'encrypt') await encryptFile(path, { mode: CIPHER, masterSecret });
       else await decryptFile(path, { masterSecret });
     }

@@ -4,8 +4,8 @@ import type { ManagementReply } from '../../management/client-exchange.js';
 import { failureOf, timestamp } from '../../management/documents.js';
 import type { JsonObject } from '../../management/json/index.js';
 import { EXIT } from '../shared/exit-codes.js';
-import { renderJson } from './render/json.js';
-import { renderText } from './render/text.js';
+import { renderJson } from '../shared/render/json.js';
+import { renderText } from '../shared/render/text.js';
 import { translate } from './render/translate.js';
 import type { CliSettings, Format } from './settings.js';
 

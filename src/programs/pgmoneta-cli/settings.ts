@@ -98,6 +98,6 @@ function codeOf(
 
 /** Read only when something is encrypted: the derivation takes a while. */
 async function masterSecret(): Promise<Buffer> {
-  const { deriveMasterSecret, readMasterKey } = await import('../../security/index.js');
-  return deriveMasterSecret(await readMasterKey());
+  const { deriveMasterSecretAsync, readMasterKey } = await import('../../security/index.js');
+  return deriveMasterSecretAsync(await readMasterKey());
 }
