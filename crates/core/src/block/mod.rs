@@ -1,0 +1,9 @@
+//! PostgreSQL's own structures that a backup is checked with: the control file, page headers, names of relation files.
+
+mod control;
+mod page;
+mod relation;
+
+pub use control::{ControlFile, read_control};
+pub use page::{PageFault, PageScan, page_checksum};
+pub use relation::{RelationSegment, relation_segment};
