@@ -5,6 +5,7 @@ import { codecOf, compressionCode, encryptionCode } from '../repository/codes.js
 import type { BackupLabelFile } from './backup-label.js';
 import type { BackupStart } from './full.js';
 import type { StreamedBackup } from './stream.js';
+import { separateTablespaces, tablespaceDirectory } from './tablespace-name.js';
 
 /** Version of the repository format that is written; readers derive the cipher's envelope from it. */
 const FORMAT_VERSION = '0.21.0';
@@ -42,7 +43,11 @@ export function describeBackup(
     keep: false,
     compression: compressionCode(order.compression),
     encryption: encryptionCode(order.encryption),
-    tablespaces: facts.tablespaces.map(({ oid, name, location }) => ({ directory: `tblspc_${name}`, oid, path: location })),
+    tablespaces: separateTablespaces(facts).map(({ oid, name, location }) => ({
+      directory: tablespaceDirectory(name),
+      oid: String(oid),
+      path: location,
+    })),
     startLsn: formatLsn(streamed.startLsn),
     endLsn: formatLsn(streamed.endLsn),
     checkpointLsn: label.checkpointLsn,
@@ -89,6 +94,10 @@ export function jsonHeader(
     dataChecksums: facts.dataChecksums,
     plainBytes: received.plainBytes,
     storedBytes: received.storedBytes,
-    tablespaces: facts.tablespaces.map(({ oid, name, location }) => ({ oid, name, path: location })),
+    tablespaces: separateTablespaces(facts).map(({ oid, name, location }) => ({
+      oid: String(oid),
+      name,
+      path: location,
+    })),
   });
 }

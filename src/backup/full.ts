@@ -2,8 +2,16 @@ import { join } from 'node:path';
 import type { EffectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
 import { freeSpace } from '../native/fs.js';
+import { readPgControl } from '../native/manifest.js';
 import { BackupReceiver, type ReceivedSummary } from '../native/receiver.js';
-import { baseBackup, connectServer, readFacts, type ServerFacts } from '../postgres/index.js';
+import {
+  connectServer,
+  formatLsn,
+  readFacts,
+  requireReady,
+  runBaseBackup,
+  type ServerFacts,
+} from '../postgres/index.js';
 import { formatBackupInfo } from '../repository/backup-info.js';
 import { isValid, type KnownBackup, listBackups } from '../repository/catalogue.js';
 import { codecOf } from '../repository/codes.js';
@@ -14,6 +22,7 @@ import { parseBackupLabel } from './backup-label.js';
 import { type BackupOutcome, describeBackup, jsonHeader } from './describe.js';
 import { ReceiverSink } from './sink.js';
 import { checkSpace } from './space.js';
+import type { StreamedBackup } from './stream.js';
 import { checkWalRange } from './wal-range.js';
 
 /** A full backup to be taken. */
@@ -50,19 +59,52 @@ export interface BackupStart {
 export async function takeFullBackup(order: FullBackupOrder): Promise<BackupOutcome> {
   const begun = Date.now();
   const facts = await readFacts(order.server, order.password, order.signal);
+  requireReady(facts, 'backup', order.server.name);
+  if (order.compression.startsWith('server-')) requireReady(facts, 'server-compression', order.server.name);
   const backups = await listBackups(order.paths);
   const previous = backups.findLast((backup) => isValid(backup) && backup.info?.majorVersion === facts.majorVersion);
   const { label, directory } = await reserveLabel(order.paths, backups.at(-1)?.label);
   const start: BackupStart = { order, facts, label, directory, previous: previous as KnownBackup | undefined, begun };
   const receiver = openReceiver(start);
   try {
-    const sink = new ReceiverSink(receiver, facts.tablespaces, (announced) => refuseWithoutSpace(start, announced), order.onProgress);
-    const connection = await connectServer(order.server, order.password, { replication: true, signal: order.signal });
-    const streamed = await baseBackup(connection, start, sink);
-    return await finish(start, receiver, streamed);
+    const sink = new ReceiverSink(
+      receiver,
+      facts.tablespaces,
+      (announced) => refuseWithoutSpace(start, announced),
+      order.onProgress,
+    );
+    return await finish(start, receiver, await stream(start, sink));
   } catch (error) {
     await receiver.abort().catch(() => {});
     throw error;
+  }
+}
+
+/** Runs BASE_BACKUP into the sink. */
+async function stream({ order, label }: BackupStart, sink: ReceiverSink): Promise<StreamedBackup> {
+  const { server, compression } = order;
+  const connection = await connectServer(server, order.password, { replication: true, signal: order.signal });
+  try {
+    const codec = codecOf(compression);
+    const result = await runBaseBackup(
+      connection,
+      {
+        label: `pgmoneta_${label}`,
+        maxRateBytes: server.max_rate,
+        manifestChecksums: server.manifest_checksums,
+        progress: true,
+        checkpoint: 'fast',
+        ...(compression.startsWith('server-') && codec !== 'none' && codec !== 'bzip2'
+          ? { serverCompression: { algorithm: codec, level: order.compressionLevel } }
+          : {}),
+        signal: order.signal,
+      },
+      sink,
+    );
+    for (const note of result.notes) order.warn(note);
+    return { ...result, stopped: new Date() };
+  } finally {
+    await connection.close();
   }
 }
 
@@ -76,8 +118,12 @@ function openReceiver({ order, directory, previous }: BackupStart): BackupReceiv
     level: order.compressionLevel,
     workers: order.workers,
     manifestChecksums: order.server.manifest_checksums,
-    ...(encryption === 'none' ? {} : { cipher: { mode: encryption, masterSecret: requireSecret(masterSecret, encryption) } }),
-    ...(compression.startsWith('server-') && codec !== 'none' ? { serverCompression: codec as 'gzip' | 'zstd' | 'lz4' } : {}),
+    ...(encryption === 'none'
+      ? {}
+      : { cipher: { mode: encryption, masterSecret: requireSecret(masterSecret, encryption) } }),
+    ...(compression.startsWith('server-') && codec !== 'none'
+      ? { serverCompression: codec as 'gzip' | 'zstd' | 'lz4' }
+      : {}),
     ...(sameForm ? { link: { directory: previous.directory, label: previous.label } } : {}),
   });
 }
@@ -93,7 +139,9 @@ async function refuseWithoutSpace(start: BackupStart, announced: number): Promis
   const compressed = codecOf(order.compression) !== 'none';
   checkSpace({ announced, compressed, previous: previous?.info, available }, order.paths.root);
   if (announced > available) {
-    order.warn(`the server announces ${announced} bytes, ${available} are free: the backup fits only if it shrinks as expected`);
+    order.warn(
+      `the server announces ${announced} bytes, ${available} are free: the backup fits only if it shrinks as expected`,
+    );
   }
 }
 
@@ -122,9 +170,13 @@ function checkIdentity(
   labelLsn: string,
 ): void {
   const refuse = (what: string, found: string, expected: string): never => {
-    throw new PgmonetaError('CORRUPT', `${what} of the backup of ${order.server.name} is ${found}, but ${expected} was expected`, {
-      hint: 'take the backup again; if it happens again, something between server and pgmoneta changes data',
-    });
+    throw new PgmonetaError(
+      'CORRUPT',
+      `${what} of the backup of ${order.server.name} is ${found}, but ${expected} was expected`,
+      {
+        hint: 'take the backup again; if it happens again, something between server and pgmoneta changes data',
+      },
+    );
   };
   const control = readPgControl(received.pgControl);
   if (control.systemIdentifier !== facts.systemIdentifier) {

@@ -22,7 +22,11 @@ export function checkWalRange(streamed: StreamedBackup, walSegmentSize: number, 
     }
   }
   if (missing.length === 0) return;
-  throw new PgmonetaError('CORRUPT', `the backup lacks the WAL segments ${missing.slice(0, 10).join(', ')} that it needs`, {
-    hint: 'raise wal_keep_size on the server or use a replication slot, then take the backup again',
-  });
+  throw new PgmonetaError(
+    'CORRUPT',
+    `the backup lacks the WAL segments ${missing.slice(0, 10).join(', ')} that it needs`,
+    {
+      hint: 'raise wal_keep_size on the server or use a replication slot, then take the backup again',
+    },
+  );
 }

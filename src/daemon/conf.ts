@@ -9,7 +9,10 @@ import type { DaemonState } from './state.js';
  * Reads the files again. Either everything that can change in a running daemon is taken over, or, when anything is
  * wrong, nothing; what needs a restart is kept as it is and reported.
  */
-export async function reload(state: DaemonState, paths: ConfigurationPaths): Promise<Awaited<ReturnType<typeof reloadConfiguration>>> {
+export async function reload(
+  state: DaemonState,
+  paths: ConfigurationPaths,
+): Promise<Awaited<ReturnType<typeof reloadConfiguration>>> {
   try {
     const result = await reloadConfiguration(state.configuration, paths);
     const credentials = await readCredentials(result.next);
@@ -19,7 +22,9 @@ export async function reload(state: DaemonState, paths: ConfigurationPaths): Pro
     for (const change of result.restartRequired) {
       state.log.warn(`restart required for ${change.key} - existing ${change.current} new ${change.requested}`);
     }
-    state.log.info(`configuration reloaded: ${result.applied.length} settings changed`, { applied: result.applied.join(',') });
+    state.log.info(`configuration reloaded: ${result.applied.length} settings changed`, {
+      applied: result.applied.join(','),
+    });
     return result;
   } catch (error) {
     const known = error as PgmonetaError;

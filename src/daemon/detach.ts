@@ -28,7 +28,10 @@ export async function detach(): Promise<number> {
     serialization: 'advanced',
   });
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new PgmonetaError('INTERNAL', `the daemon did not start within ${PATIENCE / 1000} seconds`)), PATIENCE);
+    const timer = setTimeout(
+      () => reject(new PgmonetaError('INTERNAL', `the daemon did not start within ${PATIENCE / 1000} seconds`)),
+      PATIENCE,
+    );
     const settle = (finish: () => void): void => {
       clearTimeout(timer);
       if (child.connected) child.disconnect();
@@ -40,7 +43,13 @@ export async function detach(): Promise<number> {
     );
     child.on('error', (error) => settle(() => reject(error)));
     child.on('exit', (code, signal) =>
-      settle(() => reject(new PgmonetaError('INTERNAL', `the daemon ended while it started (${signal ?? `status ${code}`})`, { hint: 'see its log' }))),
+      settle(() =>
+        reject(
+          new PgmonetaError('INTERNAL', `the daemon ended while it started (${signal ?? `status ${code}`})`, {
+            hint: 'see its log',
+          }),
+        ),
+      ),
     );
   });
 }

@@ -7,11 +7,11 @@ import { optionalText } from '../jobs/request.js';
 import { serverOf } from '../jobs/servers.js';
 import { statusVerb } from '../jobs/status.js';
 import type { ManagementRequest, ManagementResult } from '../management/index.js';
+import { serverPaths } from '../repository/paths.js';
 import { reloadVerb, setVerb } from './conf.js';
 import { RateMeter } from './rate.js';
 import type { DaemonState } from './state.js';
 import { sweepServer } from './sweep.js';
-import { serverPaths } from '../repository/paths.js';
 
 /** Verbs that run in a process of their own, with the error for a server that is not configured. */
 const HEAVY = {
@@ -30,7 +30,10 @@ function isHeavy(name: string): name is JobVerb {
 }
 
 /** Carries out management requests: light ones at once, heavy ones in jobs. */
-export function dispatcher(state: DaemonState, paths: ConfigurationPaths): (request: ManagementRequest) => Promise<ManagementResult> {
+export function dispatcher(
+  state: DaemonState,
+  paths: ConfigurationPaths,
+): (request: ManagementRequest) => Promise<ManagementResult> {
   return async (request) => {
     if (isHeavy(request.name)) return { response: await runHeavy(state, request, request.name) };
     return runLight(state, paths, request);
@@ -68,7 +71,10 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
     const { message, hint } = error as PgmonetaError;
     state.log.error(`${verb} failed: ${message}${hint ? `; ${hint}` : ''}`, logFields(request));
     // A killed job could not clean up after itself.
-    if (server !== undefined) await sweepServer(serverPaths(configuration.main.base_dir, server.name), server.name, state.log).catch((failure) => state.log.warn(`sweep of ${server.name} failed: ${failure.message}`));
+    if (server !== undefined)
+      await sweepServer(serverPaths(configuration.main.base_dir, server.name), server.name, state.log).catch(
+        (failure) => state.log.warn(`sweep of ${server.name} failed: ${failure.message}`),
+      );
     throw error;
   }
 }
@@ -82,7 +88,11 @@ function logFields(request: ManagementRequest): Record<string, string> {
   return fields;
 }
 
-async function runLight(state: DaemonState, paths: ConfigurationPaths, request: ManagementRequest): Promise<ManagementResult> {
+async function runLight(
+  state: DaemonState,
+  paths: ConfigurationPaths,
+  request: ManagementRequest,
+): Promise<ManagementResult> {
   const { configuration } = state;
   switch (request.name) {
     case 'ping':
@@ -97,7 +107,11 @@ async function runLight(state: DaemonState, paths: ConfigurationPaths, request: 
     case 'status':
     case 'status details':
       return {
-        response: await statusVerb(configuration, (name) => state.servers.state(name, state.supervisor), request.name === 'status details'),
+        response: await statusVerb(
+          configuration,
+          (name) => state.servers.state(name, state.supervisor),
+          request.name === 'status details',
+        ),
       };
     case 'mode':
       return { response: await modeVerb(state, request.request) };
@@ -112,7 +126,9 @@ async function runLight(state: DaemonState, paths: ConfigurationPaths, request: 
         },
       };
     case 'conf get':
-      return { response: configurationDocument(configuration, { online: (name: string) => state.servers.isOnline(name) }) };
+      return {
+        response: configurationDocument(configuration, { online: (name: string) => state.servers.isOnline(name) }),
+      };
     case 'conf set':
       return { response: await setVerb(state, request.request) };
     case 'conf reload':
@@ -145,7 +161,9 @@ function cancelVerb(state: DaemonState, request: JsonObject): JsonObject {
   const server = serverOf(state.configuration, request, 'BACKUP_NOSERVER');
   const cancelled = state.supervisor.cancelServer(server.name, 'a client asked for it');
   if (cancelled === 0) {
-    throw new PgmonetaError('CANCELLED', `no job is running for server '${server.name}'`, { hint: 'there is nothing to cancel' });
+    throw new PgmonetaError('CANCELLED', `no job is running for server '${server.name}'`, {
+      hint: 'there is nothing to cancel',
+    });
   }
   return { Cancelled: cancelled, Server: server.name };
 }

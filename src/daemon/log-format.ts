@@ -24,7 +24,11 @@ export function strftime(format: string, moment: Date): string {
     H: () => two(moment.getHours()),
     M: () => two(moment.getMinutes()),
     S: () => two(moment.getSeconds()),
-    j: () => String(Math.floor((moment.getTime() - new Date(moment.getFullYear(), 0, 0).getTime()) / 86_400_000)).padStart(3, '0'),
+    j: () =>
+      String(Math.floor((moment.getTime() - new Date(moment.getFullYear(), 0, 0).getTime()) / 86_400_000)).padStart(
+        3,
+        '0',
+      ),
     s: () => String(Math.floor(moment.getTime() / 1000)),
     F: () => strftime('%Y-%m-%d', moment),
     T: () => strftime('%H:%M:%S', moment),

@@ -54,7 +54,10 @@ export function openLog(main: MainSettings): Log {
       sink.write(formatRecord(record, prefix), Number(record['level']));
     },
   };
-  const logger = pino({ level: pinoLevel(main.log_level), base: null, timestamp: () => `,"time":${Date.now()}` }, destination);
+  const logger = pino(
+    { level: pinoLevel(main.log_level), base: null, timestamp: () => `,"time":${Date.now()}` },
+    destination,
+  );
   return {
     debug: (message, fields = {}) => logger.debug(fields, message),
     info: (message, fields = {}) => logger.info(fields, message),

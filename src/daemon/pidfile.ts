@@ -66,7 +66,9 @@ function removeStale(path: string): void {
     unlinkSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-      throw new PgmonetaError('IO', `the stale PID file ${path} cannot be removed: ${(error as Error).message}`, { cause: error });
+      throw new PgmonetaError('IO', `the stale PID file ${path} cannot be removed: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 }

@@ -8,7 +8,11 @@ export class RateMeter {
   #samples: { at: number; done: number }[] = [];
 
   /** Takes one reading. Rate in units a second, elapsed and remaining in seconds. */
-  measure(progress: { phase: string; done: number; total: number }): { rate: number; elapsed: number; remaining: number | undefined } {
+  measure(progress: { phase: string; done: number; total: number }): {
+    rate: number;
+    elapsed: number;
+    remaining: number | undefined;
+  } {
     const now = Date.now();
     if (progress.phase !== this.#phase) {
       this.#phase = progress.phase;

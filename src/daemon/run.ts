@@ -42,9 +42,13 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     if (options.daemonize) {
       const configuration = await loadConfiguration(await resolveConfigurationPaths(options), options);
       if (configuration.main.log_type === 'console') {
-        throw new PgmonetaError('CONFIGURATION_INVALID', 'log_type = console cannot be used with -d: nobody would see the log', {
-          hint: 'set log_type = file (with log_path) or syslog',
-        });
+        throw new PgmonetaError(
+          'CONFIGURATION_INVALID',
+          'log_type = console cannot be used with -d: nobody would see the log',
+          {
+            hint: 'set log_type = file (with log_path) or syslog',
+          },
+        );
       }
       return await detach();
     }
@@ -80,7 +84,11 @@ async function serve(options: DaemonOptions): Promise<number> {
     cleanup.unshift(() => repositoryLock.release());
     const stop = new AbortController();
     const state = createState(configuration, credentials, log, stop);
-    await sweepRepository(main.base_dir, configuration.servers.map((server) => server.name), log);
+    await sweepRepository(
+      main.base_dir,
+      configuration.servers.map((server) => server.name),
+      log,
+    );
     cleanup.unshift(await writePidFile(pidFilePath(main)));
     const listener = createListener(state, paths);
     await listener.listen();

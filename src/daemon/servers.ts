@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type Configuration, effectiveServer } from '../config/index.js';
 import { asPgmonetaError } from '../errors/index.js';
 import type { ServerState } from '../jobs/status.js';
-import { probeServer, type ServerFacts } from '../postgres/index.js';
+import { probeServer, requireReady, type ServerFacts } from '../postgres/index.js';
 import { writeTextDurable } from '../repository/durable.js';
 import { serverPaths } from '../repository/paths.js';
 import type { Log } from './log.js';
@@ -103,6 +103,7 @@ export class ServerRegistry {
     try {
       const server = effectiveServer(this.#configuration(), name);
       known.facts = await probeServer(server, this.#passwordOf(server.user));
+      requireReady(known.facts, 'backup', name);
       if (known.problem !== undefined) this.#log.info(`server ${name} answers again`);
       known.problem = undefined;
     } catch (error) {

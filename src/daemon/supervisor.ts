@@ -2,7 +2,14 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Configuration } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
-import { type FromJob, type JobProgress, type JobVerb, type JsonObject, type ToJob, unpackError } from '../jobs/messages.js';
+import {
+  type FromJob,
+  type JobProgress,
+  type JobVerb,
+  type JsonObject,
+  type ToJob,
+  unpackError,
+} from '../jobs/messages.js';
 import type { Log } from './log.js';
 
 const CHILD = fileURLToPath(new URL('../jobs/child.js', import.meta.url));
@@ -111,7 +118,11 @@ export class Supervisor {
         else answer = message;
       });
       child.on('error', (error) =>
-        reject(new PgmonetaError('BACKUP_NOFORK', `the process for ${name} cannot be started: ${error.message}`, { cause: error })),
+        reject(
+          new PgmonetaError('BACKUP_NOFORK', `the process for ${name} cannot be started: ${error.message}`, {
+            cause: error,
+          }),
+        ),
       );
       child.on('close', (exit, signal) => {
         if (answer?.type === 'done') resolve(answer.response);

@@ -16,7 +16,9 @@ async function entries(directory: string): Promise<string[]> {
 /** Removes what killed jobs of a server left: unfinished backups, and backups on their way out. */
 export async function sweepServer(paths: ServerPaths, server: string, log: Log): Promise<void> {
   const leftovers = (
-    await Promise.all([paths.staging, paths.trash].map(async (place) => (await entries(place)).map((name) => join(place, name))))
+    await Promise.all(
+      [paths.staging, paths.trash].map(async (place) => (await entries(place)).map((name) => join(place, name))),
+    )
   ).flat();
   if (leftovers.length === 0) return;
   let writer: Awaited<ReturnType<typeof lock>>;

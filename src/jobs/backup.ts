@@ -1,16 +1,16 @@
+import { readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { BackupOutcome } from '../backup/describe.js';
 import { takeFullBackup } from '../backup/full.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
+import { removeTree } from '../native/fs.js';
 import { lock } from '../repository/locks.js';
 import { serverPaths } from '../repository/paths.js';
 import type { Job } from './context.js';
 import type { JsonObject } from './messages.js';
 import { optionalText } from './request.js';
 import { serverOf, workerCount } from './servers.js';
-import type { BackupOutcome } from '../backup/describe.js';
-import { removeTree } from '../native/fs.js';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 
 /** Takes a backup of a server. */
 export const backupJob: Job = async (request, context) => {
@@ -48,12 +48,19 @@ export const backupJob: Job = async (request, context) => {
   } catch (error) {
     if (signal.aborted) {
       const reason = asPgmonetaError(signal.reason).message;
-      throw new PgmonetaError('BACKUP_CANCELLED', `the backup of ${server.name} was cancelled (${reason}); nothing of it was kept`, { cause: error, retryable: true });
+      throw new PgmonetaError(
+        'BACKUP_CANCELLED',
+        `the backup of ${server.name} was cancelled (${reason}); nothing of it was kept`,
+        { cause: error, retryable: true },
+      );
     }
     throw error;
   } finally {
     await clear(paths.staging).catch((error: Error) =>
-      context.log('warn', `${paths.staging} could not be cleared: ${error.message}; the next start of the daemon does it`),
+      context.log(
+        'warn',
+        `${paths.staging} could not be cleared: ${error.message}; the next start of the daemon does it`,
+      ),
     );
     writer.release();
   }

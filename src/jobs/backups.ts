@@ -30,9 +30,13 @@ export async function knownBackupOf(
 ): Promise<KnownBackup> {
   const backup = await backupOf(paths, server, identifier, missing);
   if (backup.info === undefined) {
-    throw new PgmonetaError('REPOSITORY_DAMAGED', `backup ${backup.label} of ${server} cannot be read: ${backup.problem}`, {
-      hint: `verify it with: pgmoneta-cli verify ${server} ${backup.label}`,
-    });
+    throw new PgmonetaError(
+      'REPOSITORY_DAMAGED',
+      `backup ${backup.label} of ${server} cannot be read: ${backup.problem}`,
+      {
+        hint: `verify it with: pgmoneta-cli verify ${server} ${backup.label}`,
+      },
+    );
   }
   return backup as KnownBackup;
 }

@@ -78,9 +78,13 @@ async function removeBackup(paths: ServerPaths, backup: StoredBackup): Promise<v
     await renameDurable(backup.directory, leaving);
     await removeTree(leaving);
   } catch (error) {
-    throw new PgmonetaError('DELETE_BACKUP_FULL', `backup ${backup.label} could not be removed: ${(error as Error).message}`, {
-      cause: error,
-      hint: 'the rest of it is removed at the next start of the daemon',
-    });
+    throw new PgmonetaError(
+      'DELETE_BACKUP_FULL',
+      `backup ${backup.label} could not be removed: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: 'the rest of it is removed at the next start of the daemon',
+      },
+    );
   }
 }

@@ -55,14 +55,16 @@ export async function listBackupVerb(request: JsonObject, configuration: Configu
   }
   const backups = await listBackups(serverPaths(configuration.main.base_dir, server.name));
   const figures = walFigures(backups);
-  const entries = backups.map((backup, index): JsonObject => ({
-    ...backupFields(backup),
-    Delta: figures[index]?.delta ?? 0,
-    Incremental: backup.info?.incremental ?? false,
-    IncrementalParent: backup.info?.parent ?? '',
-    Server: server.name,
-    WAL: figures[index]?.wal ?? 0,
-  }));
+  const entries = backups.map(
+    (backup, index): JsonObject => ({
+      ...backupFields(backup),
+      Delta: figures[index]?.delta ?? 0,
+      Incremental: backup.info?.incremental ?? false,
+      IncrementalParent: backup.info?.parent ?? '',
+      Server: server.name,
+      WAL: figures[index]?.wal ?? 0,
+    }),
+  );
   const newest = backups.findLast((backup) => backup.info !== undefined)?.info;
   return {
     Backups: sort === 'asc' ? entries : entries.reverse(),

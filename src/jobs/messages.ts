@@ -1,6 +1,6 @@
 import type { Configuration } from '../config/index.js';
-import type { JsonObject } from '../management/json/index.js';
 import { asPgmonetaError, type ErrorCode, isErrorCode, PgmonetaError } from '../errors/index.js';
+import type { JsonObject } from '../management/json/index.js';
 
 /** Verbs that run in a process of their own. */
 export type JobVerb = 'backup' | 'restore' | 'verify' | 'delete' | 'compress' | 'decompress' | 'encrypt' | 'decrypt';

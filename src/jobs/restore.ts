@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { unlink } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { lock } from '../repository/locks.js';
@@ -25,9 +25,15 @@ export const restoreJob: Job = async (request, context) => {
   try {
     const backup = await usableBackupOf(paths, server.name, identifier, 'RESTORE_NOBACKUP', force);
     if (backup.info.incremental) {
-      throw new PgmonetaError('RESTORE_ERROR', `backup ${backup.label} is incremental, and this version restores full backups only`);
+      throw new PgmonetaError(
+        'RESTORE_ERROR',
+        `backup ${backup.label} is incremental, and this version restores full backups only`,
+      );
     }
-    const placement = { tablespaceMap: textMap(request, 'TablespaceMap'), relativeLinks: flag(request, 'RelativeLinks') };
+    const placement = {
+      tablespaceMap: textMap(request, 'TablespaceMap'),
+      relativeLinks: flag(request, 'RelativeLinks'),
+    };
     const target = planTarget(root, server.name, backup.label, backup.info.tablespaces, placement);
     const targetLockPath = join(paths.root, targetLockName(target));
     const targetLock = await lock(targetLockPath, 'exclusive', `restore to ${target.final}`, 'RESTORE_ACTIVE');
@@ -71,7 +77,11 @@ function cancelledAs(error: unknown, context: JobContext, message: string): unkn
   return new PgmonetaError('RESTORE_CANCELLED', message, { cause: error, retryable: true });
 }
 
-function restoreResponse(server: string, info: import('../repository/backup-info.js').BackupInfo, directory: string): JsonObject {
+function restoreResponse(
+  server: string,
+  info: import('../repository/backup-info.js').BackupInfo,
+  directory: string,
+): JsonObject {
   return {
     Backup: info.label,
     BackupSize: info.backupSize,

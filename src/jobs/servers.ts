@@ -1,6 +1,6 @@
 import { type Configuration, type EffectiveServer, effectiveServer } from '../config/index.js';
 import { type ErrorCode, PgmonetaError } from '../errors/index.js';
-import { type JsonObject } from './messages.js';
+import type { JsonObject } from './messages.js';
 import { optionalText } from './request.js';
 
 /** Version of the protocol and repository that we serve; ours is told beside it. */

@@ -11,7 +11,13 @@ export interface ServerState {
   readonly primary: boolean;
   readonly checksums: boolean;
   /** Verbs that run for the server now. */
-  readonly active: { readonly backup: boolean; readonly restore: boolean; readonly archive: boolean; readonly delete: boolean; readonly retention: boolean };
+  readonly active: {
+    readonly backup: boolean;
+    readonly restore: boolean;
+    readonly archive: boolean;
+    readonly delete: boolean;
+    readonly retention: boolean;
+  };
   /** Why the server is not usable, for people; undefined when it is. */
   readonly problem: string | undefined;
   /** Major version, 0 when not known. */
@@ -76,10 +82,12 @@ async function describeServer(
     ...(state.problem === undefined ? {} : { Problem: state.problem }),
   };
   if (!details) return { document, size, backups: backups.length };
-  const entries = backups.map((backup, index): JsonObject => ({
-    ...backupFields(backup),
-    Delta: figures[index]?.delta ?? 0,
-    WAL: figures[index]?.wal ?? 0,
-  }));
+  const entries = backups.map(
+    (backup, index): JsonObject => ({
+      ...backupFields(backup),
+      Delta: figures[index]?.delta ?? 0,
+      WAL: figures[index]?.wal ?? 0,
+    }),
+  );
   return { document: { ...document, Backups: entries, Fips: false }, size, backups: backups.length };
 }

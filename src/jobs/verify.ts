@@ -38,10 +38,14 @@ export const verifyJob: Job = async (request, context) => {
       },
     );
     const good = report.failed.length === 0;
-    context.log(good ? 'info' : 'error', `verified backup ${backup.label} of ${server.name}: ${good ? 'no fault' : `${report.failed.length} faults`}`, {
-      files: report.files,
-      bytes: report.bytes,
-    });
+    context.log(
+      good ? 'info' : 'error',
+      `verified backup ${backup.label} of ${server.name}: ${good ? 'no fault' : `${report.failed.length} faults`}`,
+      {
+        files: report.files,
+        bytes: report.bytes,
+      },
+    );
     return {
       Backup: backup.label,
       Files: { All: (report.all ?? []).map(fileEntry), Failed: report.failed.map(fileEntry) },

@@ -110,7 +110,10 @@ export function formatBackupInfo(info: BackupInfo): string {
 
 function checkValue(key: string, value: string): string {
   if (/[\n\r\0]/.test(value)) {
-    throw new PgmonetaError('INTERNAL', `the value of ${key} in backup.info contains a line break: ${JSON.stringify(value)}`);
+    throw new PgmonetaError(
+      'INTERNAL',
+      `the value of ${key} in backup.info contains a line break: ${JSON.stringify(value)}`,
+    );
   }
   return value;
 }
@@ -197,10 +200,22 @@ function readTablespaces(values: ReadonlyMap<string, string>, count: number, sou
     const directory = values.get(`TABLESPACE${index}`);
     const oid = values.get(`TABLESPACE_OID${index}`);
     if (directory === undefined || oid === undefined) {
-      throw new PgmonetaError('REPOSITORY_DAMAGED', `${source}: TABLESPACES=${count}, but TABLESPACE${index} is missing`);
+      throw new PgmonetaError(
+        'REPOSITORY_DAMAGED',
+        `${source}: TABLESPACES=${count}, but TABLESPACE${index} is missing`,
+      );
     }
-    if (directory === '' || directory.includes('/') || directory === '.' || directory === '..' || !/^\d{1,10}$/.test(oid)) {
-      throw new PgmonetaError('REPOSITORY_DAMAGED', `${source}: TABLESPACE${index}=${directory.slice(0, 80)} (OID ${oid.slice(0, 20)}) is not usable`);
+    if (
+      directory === '' ||
+      directory.includes('/') ||
+      directory === '.' ||
+      directory === '..' ||
+      !/^\d{1,10}$/.test(oid)
+    ) {
+      throw new PgmonetaError(
+        'REPOSITORY_DAMAGED',
+        `${source}: TABLESPACE${index}=${directory.slice(0, 80)} (OID ${oid.slice(0, 20)}) is not usable`,
+      );
     }
     tablespaces.push({ directory, oid, path: values.get(`TABLESPACE_PATH${index}`) ?? '' });
   }

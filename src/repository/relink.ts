@@ -44,10 +44,14 @@ async function materialise(link: string, home: string): Promise<void> {
     await syncDirectory(join(link, '..'));
   } catch (error) {
     await unlink(temporary).catch(() => {});
-    throw new PgmonetaError('DELETE_BACKUP_EXECUTE', `${link} needs the file ${final}, which could not be copied: ${(error as Error).message}`, {
-      cause: error,
-      hint: 'nothing was deleted; mend the cause, then delete again',
-    });
+    throw new PgmonetaError(
+      'DELETE_BACKUP_EXECUTE',
+      `${link} needs the file ${final}, which could not be copied: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: 'nothing was deleted; mend the cause, then delete again',
+      },
+    );
   }
 }
 

@@ -49,9 +49,13 @@ export function parsePosition(text: string | null | undefined): Position {
       const named = parseTarget(key, value);
       if (named !== undefined) {
         if (target.kind !== 'none') {
-          throw new PgmonetaError('RESTORE_NOBACKUP', `the position '${text}' has two targets: ${target.kind} and ${key}`, {
-            hint: 'give one of current, immediate, name=, xid=, lsn=, time=',
-          });
+          throw new PgmonetaError(
+            'RESTORE_NOBACKUP',
+            `the position '${text}' has two targets: ${target.kind} and ${key}`,
+            {
+              hint: 'give one of current, immediate, name=, xid=, lsn=, time=',
+            },
+          );
         }
         target = named;
       } else if (key === 'primary' || key === 'replica') role = key;
@@ -74,8 +78,10 @@ function parseTarget(key: string, value: string | undefined): RecoveryTarget | u
   if (/[\0-\x1f\x7f]/.test(value)) refuse(`the value of '${key}=' contains a control character`);
   if (key === 'name' && Buffer.byteLength(value) > 63) refuse(`'name=${value}' is longer than 63 bytes`);
   if (key === 'xid' && !/^\d{1,20}$/.test(value)) refuse(`'xid=${value}' is not a transaction id`);
-  if (key === 'lsn' && !/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(value)) refuse(`'lsn=${value}' is not an LSN such as 0/2000028`);
-  if (key === 'time' && !/^\d{4}-\d{2}-\d{2}/.test(value)) refuse(`'time=${value}' is not a time such as 2026-01-31 13:45:00+00`);
+  if (key === 'lsn' && !/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(value))
+    refuse(`'lsn=${value}' is not an LSN such as 0/2000028`);
+  if (key === 'time' && !/^\d{4}-\d{2}-\d{2}/.test(value))
+    refuse(`'time=${value}' is not a time such as 2026-01-31 13:45:00+00`);
   return { kind: key, value };
 }
 

@@ -93,7 +93,10 @@ function conninfo(primary: PrimaryConnection): string {
 /** A value as postgresql.conf wants it: in single quotes, `'` and `\` doubled. */
 export function quoteSetting(value: string): string {
   if (/[\0-\x1f\x7f]/.test(value)) {
-    throw new PgmonetaError('RESTORE_ERROR', `a recovery setting contains a control character: ${JSON.stringify(value)}`);
+    throw new PgmonetaError(
+      'RESTORE_ERROR',
+      `a recovery setting contains a control character: ${JSON.stringify(value)}`,
+    );
   }
   return `'${value.replace(/\\/g, '\\\\').replace(/'/g, "''")}'`;
 }

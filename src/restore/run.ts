@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { freeSpace, syncTree } from '../native/fs.js';
 import { planRestore, type RestoreReport, restoreBackup } from '../native/restore.js';
-import { cipherOfCode } from '../repository/codes.js';
 import type { KnownBackup } from '../repository/catalogue.js';
+import { cipherOfCode } from '../repository/codes.js';
 import { writeTextDurable } from '../repository/durable.js';
 import type { Position } from './position.js';
 import { publish } from './publish.js';
@@ -46,9 +46,13 @@ interface RestorePlan {
 export async function planRestoreOrder(order: RestoreOrder): Promise<RestorePlan> {
   const { kind } = order.position.target;
   if (kind === 'name' || kind === 'xid' || kind === 'lsn' || kind === 'time') {
-    throw new PgmonetaError('RESTORE_ERROR', `the target ${kind}= needs WAL from after the backup, which this version does not receive`, {
-      hint: 'restore to the end of the backup with current or immediate',
-    });
+    throw new PgmonetaError(
+      'RESTORE_ERROR',
+      `the target ${kind}= needs WAL from after the backup, which this version does not receive`,
+      {
+        hint: 'restore to the end of the backup with current or immediate',
+      },
+    );
   }
   const settings = recoverySettings(order.position, order.primary);
   const target = planTarget(order.root, order.server, order.backup.label, order.backup.info.tablespaces, order);

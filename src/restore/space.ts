@@ -39,7 +39,8 @@ export async function checkRestoreSpace(
   if (short.length === 0) return;
   const mega = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
   const lines = short.map(
-    (entry) => `${mega(Math.ceil(entry.wanted * MARGIN))} needed for ${entry.directories.join(', ')}, ${mega(entry.available)} free`,
+    (entry) =>
+      `${mega(Math.ceil(entry.wanted * MARGIN))} needed for ${entry.directories.join(', ')}, ${mega(entry.available)} free`,
   );
   throw new PgmonetaError('RESTORE_NODISK', `not enough space: ${lines.join('; ')}`, {
     hint: 'free space there, choose another directory, or place tablespaces elsewhere with --tablespace-map',

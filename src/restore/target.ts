@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat, readFile, readdir, rm } from 'node:fs/promises';
+import { lstat, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import type { TablespaceInfo } from '../repository/backup-info.js';
@@ -64,7 +64,10 @@ export function planTarget(
     const place = mapped ?? `${final}-${tablespace.directory}`;
     const other = taken.get(place);
     if (other !== undefined) {
-      throw new PgmonetaError('RESTORE_ERROR', `tablespace ${tablespace.directory} and ${other} would both be in ${place}`);
+      throw new PgmonetaError(
+        'RESTORE_ERROR',
+        `tablespace ${tablespace.directory} and ${other} would both be in ${place}`,
+      );
     }
     taken.set(place, `tablespace ${tablespace.directory}`);
     const link = options.relativeLinks ? relative(join(final, 'pg_tblspc'), place) : place;
@@ -103,7 +106,9 @@ export function finals(plan: TargetPlan): string[] {
 async function kind(path: string): Promise<'absent' | 'empty' | 'directory' | 'other'> {
   const status = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
-    throw new PgmonetaError('RESTORE_SETUP', `the target ${path} cannot be looked at: ${error.message}`, { cause: error });
+    throw new PgmonetaError('RESTORE_SETUP', `the target ${path} cannot be looked at: ${error.message}`, {
+      cause: error,
+    });
   });
   if (status === undefined) return 'absent';
   if (!status.isDirectory()) return 'other';

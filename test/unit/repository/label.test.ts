@@ -37,6 +37,8 @@ describe('labels', () => {
   });
 
   it('are refused when the clock went back behind the newest backup', async () => {
-    await expect(reserveLabel(serverPaths(base, 'primary'), '29991231235959', 1)).rejects.toThrow(/newest backup is 29991231235959/);
+    await expect(reserveLabel(serverPaths(base, 'primary'), '29991231235959', 1)).rejects.toThrow(
+      /newest backup is 29991231235959/,
+    );
   });
 });

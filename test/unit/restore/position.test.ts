@@ -19,8 +19,15 @@ describe('a position', () => {
     expect(parsePosition('current').target).toEqual({ kind: 'current' });
     expect(parsePosition('immediate,primary').target).toEqual({ kind: 'immediate' });
     expect(parsePosition('name=a=b').target).toEqual({ kind: 'name', value: 'a=b' });
-    expect(parsePosition('time=2026-01-31 13:45:00.5+01').target).toEqual({ kind: 'time', value: '2026-01-31 13:45:00.5+01' });
-    expect(parsePosition('inclusive,timeline,action,current')).toMatchObject({ inclusive: true, timeline: 'latest', action: 'pause' });
+    expect(parsePosition('time=2026-01-31 13:45:00.5+01').target).toEqual({
+      kind: 'time',
+      value: '2026-01-31 13:45:00.5+01',
+    });
+    expect(parsePosition('inclusive,timeline,action,current')).toMatchObject({
+      inclusive: true,
+      timeline: 'latest',
+      action: 'pause',
+    });
   });
 
   it.each([

@@ -42,13 +42,14 @@ describe('recovery settings', () => {
 
   it('make a standby that knows its primary, without a password', () => {
     expect(settings('replica').signal).toBe('standby.signal');
-    expect(asObject('replica')['primary_conninfo']).toBe(
+    expect(asObject('replica').primary_conninfo).toBe(
       'host=db.example.org port=5432 user=repl application_name=primary-20260101000000',
     );
   });
 
   it('refuse modifiers without a target rather than drop them', () => {
-    for (const text of ['action=pause', 'inclusive=off', 'timeline=2']) expect(() => settings(text)).toThrow('need a target');
+    for (const text of ['action=pause', 'inclusive=off', 'timeline=2'])
+      expect(() => settings(text)).toThrow('need a target');
   });
 });
 

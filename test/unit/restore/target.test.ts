@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { publish } from '../../../src/restore/publish.js';
-import { checkTargets, planTarget } from '../../../src/restore/target.js';
 import { checkRestoreSpace } from '../../../src/restore/space.js';
+import { checkTargets, planTarget } from '../../../src/restore/target.js';
 
 const SPACES = [
   { directory: 'tblspc_fast', oid: '16384', path: '/srv/fast' },
@@ -30,7 +30,8 @@ describe('placement', () => {
   });
 
   it('takes OID, name and original path as keys', () => {
-    for (const key of ['16385', 'slow', '/srv/slow']) expect(plan('/r', { [key]: '/x' }).tablespaces[1]?.final).toBe('/x');
+    for (const key of ['16385', 'slow', '/srv/slow'])
+      expect(plan('/r', { [key]: '/x' }).tablespaces[1]?.final).toBe('/x');
   });
 
   it('makes links relative when asked', () => {

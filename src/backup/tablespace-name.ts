@@ -1,0 +1,19 @@
+import type { ServerFacts, Tablespace } from '../postgres/index.js';
+
+/**
+ * The directory of a tablespace in a backup: `tblspc_<name>`, as 0.21 has it. Bytes that a path component or
+ * `backup.info` cannot hold are percent-encoded.
+ */
+export function tablespaceDirectory(name: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what has to be found
+  const safe = name.replace(
+    /[/%\0-\x1f\x7f]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return `tblspc_${safe}`;
+}
+
+/** The tablespaces that have an archive of their own: those within the data directory come with it. */
+export function separateTablespaces(facts: ServerFacts): readonly Tablespace[] {
+  return facts.tablespaces.filter((tablespace) => !tablespace.inPlace);
+}
