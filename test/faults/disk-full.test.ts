@@ -1,0 +1,159 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../support/processes.mjs';
+import { identity, makeDirectory } from '../support/runtime.mjs';
+import { Scene } from '../support/scene.mjs';
+import { addNoise } from '../support/workload.mjs';
+
+/** Mounting needs root; others get the same error from a limit on the size of files. */
+const root = process.getuid?.() === 0 && canMount();
+
+function canMount(): boolean {
+  const probe = makeDirectory('/tmp/pgm-mount-probe');
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', probe], { stdio: 'ignore' });
+    execFileSync('umount', [probe], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(probe, { recursive: true, force: true });
+  }
+}
+
+let scene: Scene;
+const mounted: string[] = [];
+
+function mount(directory: string, megabytes: number) {
+  makeDirectory(directory);
+  const { uid, gid } = identity() ?? { uid: 0, gid: 0 };
+  const options = `size=${megabytes}m,uid=${uid},gid=${gid},mode=0700`;
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
+  mounted.push(directory);
+}
+
+beforeAll(async () => {
+  scene = await Scene.open(17, { workload: { rows: 1000 }, start: false });
+  await addNoise(scene.server, 24);
+});
+afterAll(async () => {
+  await scene?.pgmoneta.stop();
+  for (const directory of mounted) execFileSync('umount', ['-l', directory]);
+  await scene?.close();
+});
+
+describe.runIf(root)('on a small file system', () => {
+  beforeAll(async () => {
+    mount(scene.pgmoneta.repository, 100);
+    await scene.pgmoneta.start();
+  });
+
+  test('a backup that cannot fit is refused before it starts, with both numbers', async () => {
+    const filler = path.join(scene.pgmoneta.repository, 'filler');
+    writeFileSync(filler, Buffer.alloc(95 * 1024 * 1024));
+    const result = await scene.pgmoneta.json('backup', 'primary');
+    expect(result.exit).toBe(3);
+    expect(result.document.Outcome.Message).toMatch(/space|free/i);
+    expect(result.document.Outcome.Message).toMatch(/\d/);
+    expect(scene.pgmoneta.backupsOnDisk()).toEqual([]);
+    expect(scene.pgmoneta.stagingOnDisk()).toEqual([]);
+    rmSync(filler);
+  });
+
+  test('a disk that fills up in the middle: a clear error, nothing kept, the next works', async () => {
+    await scene.reconfigure({ max_rate: 10_000_000 });
+    const running = scene.pgmoneta.launch('pgmoneta-cli', [
+      '-c',
+      scene.pgmoneta.configuration,
+      '-F',
+      'json',
+      'backup',
+      'primary',
+    ]);
+    await until('a staged backup', () => scene.pgmoneta.stagingOnDisk().length > 0);
+    const filler = path.join(scene.pgmoneta.repository, 'filler');
+    fill(filler);
+    const result = await running.result;
+    expect(result.exit).toBe(3);
+    expect(JSON.parse(result.stdout).Outcome.Message).toMatch(/space|ENOSPC/i);
+    expect(scene.pgmoneta.backupsOnDisk()).toEqual([]);
+    rmSync(filler);
+    await until('an empty staging directory', () => scene.pgmoneta.stagingOnDisk().length === 0);
+    await scene.reconfigure({ max_rate: 0 });
+    const label = await scene.pgmoneta.backup();
+    expect((await scene.pgmoneta.must('verify', 'primary', label)).Files.Failed).toEqual({});
+  });
+
+  test('a restore that cannot fit is refused before a byte is written', async () => {
+    const small = path.join(scene.pgmoneta.base, 'small');
+    mount(small, 20);
+    const result = await scene.pgmoneta.json('restore', 'primary', 'newest', small);
+    expect(result.exit).toBe(3);
+    expect(result.document.Outcome.Error).toBe(601);
+    expect(result.document.Outcome.Message).toMatch(/space|free/i);
+    expect(readdirSync(small)).toEqual([]);
+  });
+
+  test('tablespaces are counted on their own file system', async () => {
+    const small = path.join(scene.pgmoneta.base, 'small-ts');
+    mount(small, 1);
+    const args = ['restore', 'primary', 'newest', scene.pgmoneta.restored, '--tablespace-map', `fast=${small}/ts`];
+    const result = await scene.pgmoneta.json(...args);
+    expect(result.exit).toBe(3);
+    expect(result.document.Outcome.Error).toBe(601);
+    expect(result.document.Outcome.Message).toContain(small);
+  });
+
+  test('a disk that fills up during a restore leaves no cluster behind', async () => {
+    const medium = path.join(scene.pgmoneta.base, 'medium');
+    mount(medium, 110);
+    const running = scene.pgmoneta.launch('pgmoneta-cli', [
+      '-c',
+      scene.pgmoneta.configuration,
+      '-F',
+      'json',
+      'restore',
+      'primary',
+      'newest',
+      medium,
+    ]);
+    await until('the first files', () => readdirSync(medium).length > 0, { interval: 2 });
+    fill(path.join(medium, 'filler'));
+    const result = await running.result;
+    const target = path.join(medium, `primary-${scene.pgmoneta.backupsOnDisk().at(-1)}`);
+    if (result.exit === 0) expect(existsSync(path.join(target, 'global', 'pg_control'))).toBe(true);
+    else {
+      expect(JSON.parse(result.stdout).Outcome.Message).toMatch(/space|ENOSPC/i);
+      expect(existsSync(target)).toBe(false);
+    }
+  });
+});
+
+/** Writes until the file system is full. */
+function fill(file: string) {
+  try {
+    for (let n = 0; n < 200; n++) writeFileSync(`${file}`, Buffer.alloc(1024 * 1024), { flag: 'a' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
+}
+
+describe('with a limit on the size of files', () => {
+  test('a backup fails clearly, and the next works', async () => {
+    await scene.pgmoneta.stop();
+    scene.pgmoneta.configure({ base_dir: path.join(scene.pgmoneta.base, 'limited') });
+    // 4 MiB in units of 512 bytes: the noise table does not fit into that.
+    await scene.pgmoneta.start({ wrap: ['/bin/sh', '-c', 'ulimit -f 8192 && exec "$@"', 'sh'] });
+    const result = await scene.pgmoneta.json('backup', 'primary');
+    expect(result.exit).toBe(3);
+    expect(result.document.Outcome.Message).toMatch(/too large|EFBIG|File size/i);
+    const backups = path.join(scene.pgmoneta.base, 'limited', 'primary', 'backup');
+    expect(readdirSync(backups)).toEqual([]);
+    await scene.pgmoneta.stop();
+    await scene.pgmoneta.start();
+    await scene.pgmoneta.backup();
+    expect(readdirSync(backups)).toHaveLength(1);
+  });
+});
