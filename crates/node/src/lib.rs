@@ -1,4 +1,6 @@
 //! The Node addon: each file converts the arguments of one capability and calls `pgmoneta_core`.
 
+mod codec;
+mod crypto;
 mod error;
 mod system;

@@ -16,29 +16,43 @@ struct Decrypt<M>(M);
 
 impl<M: BlockModeEncrypt<BlockSize = U16> + Send> Blocks for Encrypt<M> {
     fn apply(&mut self, data: &mut [u8]) {
-        self.0.encrypt_blocks(Array::<u8, U16>::slice_as_chunks_mut(data).0);
+        self.0
+            .encrypt_blocks(Array::<u8, U16>::slice_as_chunks_mut(data).0);
     }
 }
 
 impl<M: BlockModeDecrypt<BlockSize = U16> + Send> Blocks for Decrypt<M> {
     fn apply(&mut self, data: &mut [u8]) {
-        self.0.decrypt_blocks(Array::<u8, U16>::slice_as_chunks_mut(data).0);
+        self.0
+            .decrypt_blocks(Array::<u8, U16>::slice_as_chunks_mut(data).0);
     }
 }
 
 pub(super) fn encryptor(key: &[u8], iv: &[u8; 16]) -> Result<Box<dyn Blocks>> {
     Ok(match key.len() {
-        16 => Box::new(Encrypt(cbc::Encryptor::<Aes128>::new_from_slices(key, iv).map_err(wrong)?)),
-        24 => Box::new(Encrypt(cbc::Encryptor::<Aes192>::new_from_slices(key, iv).map_err(wrong)?)),
-        _ => Box::new(Encrypt(cbc::Encryptor::<Aes256>::new_from_slices(key, iv).map_err(wrong)?)),
+        16 => Box::new(Encrypt(
+            cbc::Encryptor::<Aes128>::new_from_slices(key, iv).map_err(wrong)?,
+        )),
+        24 => Box::new(Encrypt(
+            cbc::Encryptor::<Aes192>::new_from_slices(key, iv).map_err(wrong)?,
+        )),
+        _ => Box::new(Encrypt(
+            cbc::Encryptor::<Aes256>::new_from_slices(key, iv).map_err(wrong)?,
+        )),
     })
 }
 
 pub(super) fn decryptor(key: &[u8], iv: &[u8; 16]) -> Result<Box<dyn Blocks>> {
     Ok(match key.len() {
-        16 => Box::new(Decrypt(cbc::Decryptor::<Aes128>::new_from_slices(key, iv).map_err(wrong)?)),
-        24 => Box::new(Decrypt(cbc::Decryptor::<Aes192>::new_from_slices(key, iv).map_err(wrong)?)),
-        _ => Box::new(Decrypt(cbc::Decryptor::<Aes256>::new_from_slices(key, iv).map_err(wrong)?)),
+        16 => Box::new(Decrypt(
+            cbc::Decryptor::<Aes128>::new_from_slices(key, iv).map_err(wrong)?,
+        )),
+        24 => Box::new(Decrypt(
+            cbc::Decryptor::<Aes192>::new_from_slices(key, iv).map_err(wrong)?,
+        )),
+        _ => Box::new(Decrypt(
+            cbc::Decryptor::<Aes256>::new_from_slices(key, iv).map_err(wrong)?,
+        )),
     })
 }
 

@@ -51,7 +51,9 @@ impl Header {
 
     fn parse_marked(bytes: &[u8]) -> Result<Self> {
         let fields = bytes.get(..HEADER).ok_or_else(|| {
-            Error::corrupt(format!("truncated: an encrypted file has a header of {HEADER} bytes"))
+            Error::corrupt(format!(
+                "truncated: an encrypted file has a header of {HEADER} bytes"
+            ))
         })?;
         let mode = CipherMode::from_code(u32::from(fields[5])).filter(|mode| !mode.is_gcm());
         match (fields[4], mode, &fields[6..8]) {

@@ -48,7 +48,10 @@ impl Gcm {
             16 => Self::with::<Aes128>(key, iv),
             24 => Self::with::<Aes192>(key, iv),
             32 => Self::with::<Aes256>(key, iv),
-            size => Err(Error::new(Code::Internal, format!("AES has no keys of {size} bytes"))),
+            size => Err(Error::new(
+                Code::Internal,
+                format!("AES has no keys of {size} bytes"),
+            )),
         }
     }
 
@@ -64,7 +67,8 @@ impl Gcm {
         let mut counter = Block::default();
         counter[..12].copy_from_slice(iv);
         counter[15] = 1;
-        let mut keystream = Ctr32BE::from_core(CtrCore::<A, flavors::Ctr32BE>::inner_iv_init(cipher, &counter));
+        let mut keystream =
+            Ctr32BE::from_core(CtrCore::<A, flavors::Ctr32BE>::inner_iv_init(cipher, &counter));
         // The first block of the keystream masks the tag.
         let mut mask = [0; 16];
         keystream.apply_keystream(&mut mask);

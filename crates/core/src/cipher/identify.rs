@@ -62,7 +62,10 @@ fn read_full(source: &mut dyn Read, buffer: &mut [u8]) -> Result<usize> {
             Ok(count) => have += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                return Err(Error::new(Code::Io, format!("cannot read the encrypted data: {error}")));
+                return Err(Error::new(
+                    Code::Io,
+                    format!("cannot read the encrypted data: {error}"),
+                ));
             }
         }
     }

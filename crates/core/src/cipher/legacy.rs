@@ -50,7 +50,10 @@ impl LegacyMode {
     }
 
     fn is_counter(self) -> bool {
-        matches!(self, LegacyMode::Aes256Ctr | LegacyMode::Aes192Ctr | LegacyMode::Aes128Ctr)
+        matches!(
+            self,
+            LegacyMode::Aes256Ctr | LegacyMode::Aes192Ctr | LegacyMode::Aes128Ctr
+        )
     }
 }
 
@@ -65,7 +68,10 @@ pub fn legacy_opener(
 ) -> Result<Box<dyn Read + Send>> {
     let (key, iv) = bytes_to_key(password, mode.key_size());
     if mode.is_counter() {
-        return Ok(Box::new(Counter { source, keystream: counter_mode(&key, &iv)? }));
+        return Ok(Box::new(Counter {
+            source,
+            keystream: counter_mode(&key, &iv)?,
+        }));
     }
     Ok(Box::new(Chained {
         source,
@@ -181,5 +187,8 @@ impl Read for Chained {
 }
 
 fn damaged(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Error::corrupt(format!("the file, encrypted by 0.20 or before, {what}")))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        Error::corrupt(format!("the file, encrypted by 0.20 or before, {what}")),
+    )
 }

@@ -8,6 +8,7 @@
 mod aes_cbc;
 mod blob;
 mod envelope;
+pub mod file;
 mod gcm;
 mod identify;
 mod legacy;
@@ -15,6 +16,8 @@ mod mode;
 mod opener;
 mod sealer;
 mod secret;
+#[cfg(test)]
+mod tests;
 
 pub use blob::{open_blob, seal_blob};
 pub use identify::identify;

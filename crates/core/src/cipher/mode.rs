@@ -39,7 +39,11 @@ impl CipherMode {
     ];
 
     /// The modes that files of 0.21 can have; the order in which they are tried.
-    pub const GCM: [CipherMode; 3] = [CipherMode::Aes256Gcm, CipherMode::Aes192Gcm, CipherMode::Aes128Gcm];
+    pub const GCM: [CipherMode; 3] = [
+        CipherMode::Aes256Gcm,
+        CipherMode::Aes192Gcm,
+        CipherMode::Aes128Gcm,
+    ];
 
     /// The name in settings, for example `aes-256-gcm`.
     #[must_use]
@@ -68,10 +72,13 @@ impl CipherMode {
             "aes-128" => return Ok(CipherMode::Aes128Gcm),
             _ => {}
         }
-        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
-            Error::new(Code::Usage, format!("unknown encryption '{name}'"))
-                .hint("use aes-256-gcm, aes-192-gcm, aes-128-gcm, or the same with -cbc or -ctr")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.name() == name)
+            .ok_or_else(|| {
+                Error::new(Code::Usage, format!("unknown encryption '{name}'"))
+                    .hint("use aes-256-gcm, aes-192-gcm, aes-128-gcm, or the same with -cbc or -ctr")
+            })
     }
 
     /// The `ENCRYPTION` value of `backup.info` (0.21 and later): 1, 2, 3 for GCM; 17, 18, 19 for CBC and 33, 34, 35 for

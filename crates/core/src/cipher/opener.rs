@@ -32,7 +32,10 @@ pub fn opener(
 ) -> Box<dyn Read + Send> {
     Box::new(Opener {
         source,
-        stage: Stage::Header { hint: mode_hint, secret: secret.clone() },
+        stage: Stage::Header {
+            hint: mode_hint,
+            secret: secret.clone(),
+        },
         buffer: vec![0; BUFFER],
         given: 0,
         plain: 0,
@@ -57,7 +60,10 @@ struct Opener {
 }
 
 enum Stage {
-    Header { hint: Option<CipherMode>, secret: MasterSecret },
+    Header {
+        hint: Option<CipherMode>,
+        secret: MasterSecret,
+    },
     Body(Body),
     /// Everything was authenticated.
     Ended,
@@ -66,8 +72,14 @@ enum Stage {
 
 enum Body {
     Gcm(Gcm),
-    Ctr { keystream: Box<dyn StreamCipherSend>, mac: hmac::Context },
-    Cbc { blocks: Box<dyn Blocks>, mac: hmac::Context },
+    Ctr {
+        keystream: Box<dyn StreamCipherSend>,
+        mac: hmac::Context,
+    },
+    Cbc {
+        blocks: Box<dyn Blocks>,
+        mac: hmac::Context,
+    },
 }
 
 impl Body {
@@ -109,15 +121,20 @@ impl Body {
                 mac.update(block);
                 authentic(mac.sign().as_ref(), tag)?;
                 blocks.apply(block);
-                aes_cbc::unpadded(block)
-                    .ok_or_else(|| Error::corrupt("the encrypted data has wrong padding, though it is authentic"))
+                aes_cbc::unpadded(block).ok_or_else(|| {
+                    Error::corrupt("the encrypted data has wrong padding, though it is authentic")
+                })
             }
         }
     }
 }
 
 fn authentic(expected: &[u8], found: &[u8]) -> Result<()> {
-    if bool::from(expected.ct_eq(found)) { Ok(()) } else { Err(not_authentic()) }
+    if bool::from(expected.ct_eq(found)) {
+        Ok(())
+    } else {
+        Err(not_authentic())
+    }
 }
 
 impl Opener {
@@ -130,7 +147,10 @@ impl Opener {
             _ => Header::parse(&start),
         };
         let (body, size) = match envelope {
-            Some(header) => (open_envelope(&header.map_err(invalid)?, secret).map_err(invalid)?, HEADER),
+            Some(header) => (
+                open_envelope(&header.map_err(invalid)?, secret).map_err(invalid)?,
+                HEADER,
+            ),
             None => (open_gcm(hint, secret, &start).map_err(invalid)?, GCM_HEADER),
         };
         let rest = &start[size..];
@@ -155,13 +175,20 @@ impl Opener {
         }
         self.filled += count;
         let ready = self.filled.saturating_sub(body.held_back());
-        self.plain = if matches!(body, Body::Cbc { .. }) { ready / 16 * 16 } else { ready };
+        self.plain = if matches!(body, Body::Cbc { .. }) {
+            ready / 16 * 16
+        } else {
+            ready
+        };
         body.decrypt(&mut self.buffer[..self.plain]).map_err(invalid)?;
         Ok(true)
     }
 
     fn fail(&mut self, error: io::Error) -> io::Error {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
+        let inner = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>())
+            .cloned();
         self.stage = Stage::Failed(inner.unwrap_or_else(|| Error::corrupt(error.to_string())));
         error
     }
@@ -198,7 +225,10 @@ impl Opener {
 fn open_gcm(hint: Option<CipherMode>, secret: &MasterSecret, start: &[u8]) -> Result<Body> {
     let mode = hint.unwrap_or(CipherMode::Aes256Gcm);
     if !mode.is_gcm() {
-        return Err(Error::corrupt(format!("the data is not encrypted with {} by pgmoneta", mode.name())));
+        return Err(Error::corrupt(format!(
+            "the data is not encrypted with {} by pgmoneta",
+            mode.name()
+        )));
     }
     gcm_of(mode, secret, start).map(Body::Gcm)
 }
@@ -207,7 +237,10 @@ fn open_gcm(hint: Option<CipherMode>, secret: &MasterSecret, start: &[u8]) -> Re
 pub(super) fn gcm_of(mode: CipherMode, secret: &MasterSecret, start: &[u8]) -> Result<Gcm> {
     let (mut salt, mut iv) = ([0; 16], [0; 12]);
     let header = start.get(..GCM_HEADER).ok_or_else(|| {
-        Error::corrupt(format!("truncated: {} bytes are too few for encrypted data", start.len()))
+        Error::corrupt(format!(
+            "truncated: {} bytes are too few for encrypted data",
+            start.len()
+        ))
     })?;
     salt.copy_from_slice(&header[..16]);
     iv.copy_from_slice(&header[16..]);
@@ -217,8 +250,14 @@ pub(super) fn gcm_of(mode: CipherMode, secret: &MasterSecret, start: &[u8]) -> R
 fn open_envelope(header: &Header, secret: &MasterSecret) -> Result<Body> {
     let (keys, mac) = header.keys(secret)?;
     Ok(match header.mode.operation() {
-        Operation::Cbc => Body::Cbc { blocks: aes_cbc::decryptor(&keys.cipher, &header.iv)?, mac },
-        _ => Body::Ctr { keystream: counter_mode(&keys.cipher, &header.iv)?, mac },
+        Operation::Cbc => Body::Cbc {
+            blocks: aes_cbc::decryptor(&keys.cipher, &header.iv)?,
+            mac,
+        },
+        _ => Body::Ctr {
+            keystream: counter_mode(&keys.cipher, &header.iv)?,
+            mac,
+        },
     })
 }
 

@@ -18,8 +18,15 @@ pub struct Sealer {
 
 enum Body {
     Gcm(Gcm),
-    Ctr { keystream: Box<dyn StreamCipherSend>, mac: hmac::Context },
-    Cbc { blocks: Box<dyn Blocks>, mac: hmac::Context, partial: Vec<u8> },
+    Ctr {
+        keystream: Box<dyn StreamCipherSend>,
+        mac: hmac::Context,
+    },
+    Cbc {
+        blocks: Box<dyn Blocks>,
+        mac: hmac::Context,
+        partial: Vec<u8>,
+    },
 }
 
 impl Sealer {
@@ -43,17 +50,28 @@ impl Sealer {
             short.copy_from_slice(&iv[..12]);
             let key = secret.blob_key(&salt);
             let gcm = Gcm::new(&key[..mode.key_size()], &short)?;
-            return Ok(Self { header: [&salt[..], &short[..]].concat(), body: Body::Gcm(gcm) });
+            return Ok(Self {
+                header: [&salt[..], &short[..]].concat(),
+                body: Body::Gcm(gcm),
+            });
         }
         let header = Header { mode, salt, iv };
         let (keys, mac) = header.keys(secret)?;
         let body = match mode.operation() {
-            Operation::Cbc => {
-                Body::Cbc { blocks: aes_cbc::encryptor(&keys.cipher, &iv)?, mac, partial: Vec::with_capacity(16) }
-            }
-            _ => Body::Ctr { keystream: counter_mode(&keys.cipher, &iv)?, mac },
+            Operation::Cbc => Body::Cbc {
+                blocks: aes_cbc::encryptor(&keys.cipher, &iv)?,
+                mac,
+                partial: Vec::with_capacity(16),
+            },
+            _ => Body::Ctr {
+                keystream: counter_mode(&keys.cipher, &iv)?,
+                mac,
+            },
         };
-        Ok(Self { header: header.to_bytes(), body })
+        Ok(Self {
+            header: header.to_bytes(),
+            body,
+        })
     }
 
     /// What comes first: 28 bytes for GCM, 40 for CBC and CTR.
@@ -82,9 +100,10 @@ impl Sealer {
                 }
                 Ok(())
             }
-            Body::Cbc { .. } => {
-                Err(Error::new(Code::Internal, "AES-CBC cannot encrypt in place, its blocks need room"))
-            }
+            Body::Cbc { .. } => Err(Error::new(
+                Code::Internal,
+                "AES-CBC cannot encrypt in place, its blocks need room",
+            )),
         }
     }
 
@@ -121,7 +140,11 @@ impl Sealer {
         match self.body {
             Body::Gcm(gcm) => Ok(gcm.tag().to_vec()),
             Body::Ctr { mac, .. } => Ok(mac.sign().as_ref().to_vec()),
-            Body::Cbc { mut blocks, mut mac, mut partial } => {
+            Body::Cbc {
+                mut blocks,
+                mut mac,
+                mut partial,
+            } => {
                 let padding = 16 - partial.len();
                 partial.resize(16, padding as u8);
                 blocks.apply(&mut partial);

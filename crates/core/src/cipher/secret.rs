@@ -79,7 +79,10 @@ impl MasterSecret {
             .map_err(|_| Error::new(Code::Internal, "HKDF cannot give the keys of an envelope"))?;
         let mut mac = Zeroizing::new([0; 32]);
         mac.copy_from_slice(&keys[..32]);
-        Ok(EnvelopeKeys { mac, cipher: Zeroizing::new(keys[32..].to_vec()) })
+        Ok(EnvelopeKeys {
+            mac,
+            cipher: Zeroizing::new(keys[32..].to_vec()),
+        })
     }
 }
 

@@ -57,7 +57,11 @@ impl Assembler {
 
     /// As [`Assembler::append`], but gives the bytes to be stored without a copy where that is possible: the
     /// frame's own, else those put into `scratch` (which is emptied first). The caller may seal them in place.
-    pub fn append_in_place<'a>(&mut self, frame: &'a mut EncodedFrame, scratch: &'a mut Vec<u8>) -> &'a mut [u8] {
+    pub fn append_in_place<'a>(
+        &mut self,
+        frame: &'a mut EncodedFrame,
+        scratch: &'a mut Vec<u8>,
+    ) -> &'a mut [u8] {
         if self.is_concatenation() {
             self.frames += u64::from(frame.plain_len > 0);
             return &mut frame.data;

@@ -20,10 +20,18 @@ const BLOCK_CHECK_AT: usize = 4 + 6;
 /// Compresses one block and cuts it out of the stream that the library makes of it.
 pub(super) fn encode_block(plain: &[u8], level: i32, out: &mut EncodedFrame) -> Result<()> {
     if plain.len() > Codec::Bzip2.frame_size(level) {
-        return Err(Error::new(Code::Internal, format!("{} bytes do not fit into one bzip2 block", plain.len())));
+        return Err(Error::new(
+            Code::Internal,
+            format!("{} bytes do not fit into one bzip2 block", plain.len()),
+        ));
     }
     compress_stream(plain, level, &mut out.data)?;
-    let defect = || Error::new(Code::Internal, "the bzip2 library made a stream of another form than one block");
+    let defect = || {
+        Error::new(
+            Code::Internal,
+            "the bzip2 library made a stream of another form than one block",
+        )
+    };
     let stream = &out.data;
     let check = stream
         .get(BLOCK_CHECK_AT..BLOCK_CHECK_AT + 4)
@@ -54,7 +62,9 @@ pub(super) fn compress_stream(plain: &[u8], level: i32, out: &mut Vec<u8>) -> Re
     out.clear();
     out.reserve(plain.len() + plain.len() / 100 + 600);
     loop {
-        let taken = usize::try_from(compress.total_in()).unwrap_or(usize::MAX).min(plain.len());
+        let taken = usize::try_from(compress.total_in())
+            .unwrap_or(usize::MAX)
+            .min(plain.len());
         let status = compress
             .compress_vec(&plain[taken..], out, Action::Finish)
             .map_err(|error| Error::new(Code::Internal, format!("bzip2 cannot compress: {error}")))?;
@@ -90,7 +100,13 @@ pub(super) struct StreamWriter {
 
 impl StreamWriter {
     pub(super) fn new(level: i32) -> Self {
-        Self { level, check: 0, started: false, pending: 0, pending_bits: 0 }
+        Self {
+            level,
+            check: 0,
+            started: false,
+            pending: 0,
+            pending_bits: 0,
+        }
     }
 
     pub(super) fn append(&mut self, frame: &EncodedFrame, out: &mut Vec<u8>) {
@@ -159,7 +175,9 @@ pub(super) struct Bzip2Decoder {
 
 impl Bzip2Decoder {
     pub(super) fn new() -> Self {
-        Self { decompress: Decompress::new(false) }
+        Self {
+            decompress: Decompress::new(false),
+        }
     }
 }
 

@@ -123,7 +123,10 @@ impl<R: Read> Frames<R> {
                 self.engine.next_frame().map_err(io::Error::other)?;
                 self.open = true;
             }
-            let step = self.engine.step(&self.input[self.start..self.end], out).map_err(invalid)?;
+            let step = self
+                .engine
+                .step(&self.input[self.start..self.end], out)
+                .map_err(invalid)?;
             self.start += step.consumed;
             self.pending = step.produced == out.len() && !step.ended;
             self.open = !step.ended;
@@ -139,10 +142,16 @@ impl<R: Read> Frames<R> {
     /// No progress was made: is more input to come, or is the data wrong?
     fn stuck(&self, empty: bool) -> io::Result<()> {
         if !empty {
-            return Err(invalid(Error::corrupt(format!("damaged {} data: no progress", self.codec.name()))));
+            return Err(invalid(Error::corrupt(format!(
+                "damaged {} data: no progress",
+                self.codec.name()
+            ))));
         }
         if self.source_ended {
-            let error = Error::corrupt(format!("truncated: the {} data ends too early", self.codec.name()));
+            let error = Error::corrupt(format!(
+                "truncated: the {} data ends too early",
+                self.codec.name()
+            ));
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, error));
         }
         Ok(())
@@ -183,13 +192,17 @@ impl Lz4Reader {
     fn detect(mut source: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut first = Vec::with_capacity(4);
         source.by_ref().take(4).read_to_end(&mut first)?;
-        let magic = <[u8; 4]>::try_from(first.as_slice()).map(u32::from_le_bytes).unwrap_or(0);
+        let magic = <[u8; 4]>::try_from(first.as_slice())
+            .map(u32::from_le_bytes)
+            .unwrap_or(0);
         let rewound = Cursor::new(first).chain(source);
         if magic == LZ4_MAGIC || magic & 0xffff_fff0 == LZ4_SKIPPABLE {
             let engine = Lz4Decoder::new().map_err(io::Error::other)?;
             Ok(Self::Frames(Frames::new(Codec::Lz4, Box::new(engine), rewound)))
         } else {
-            Ok(Self::Blocks(Lz4Blocks::new(io::BufReader::with_capacity(INPUT, rewound))))
+            Ok(Self::Blocks(Lz4Blocks::new(io::BufReader::with_capacity(
+                INPUT, rewound,
+            ))))
         }
     }
 }
@@ -197,7 +210,9 @@ impl Lz4Reader {
 impl Read for Lz4Reader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if let Self::Unknown(source) = self {
-            let source = source.take().ok_or_else(|| io::Error::other("the lz4 source failed before"))?;
+            let source = source
+                .take()
+                .ok_or_else(|| io::Error::other("the lz4 source failed before"))?;
             *self = Self::detect(source)?;
         }
         match self {

@@ -25,7 +25,11 @@ pub(super) struct GzipEncoder {
 
 impl GzipEncoder {
     pub(super) fn new(level: i32) -> Self {
-        Self { level, wanted: deflater(level), fastest: None }
+        Self {
+            level,
+            wanted: deflater(level),
+            fastest: None,
+        }
     }
 
     pub(super) fn encode(&mut self, plain: &[u8], level: i32, out: &mut EncodedFrame) -> Result<()> {
@@ -51,7 +55,9 @@ fn deflate_piece(deflate: &mut Compress, plain: &[u8], out: &mut Vec<u8>) -> Res
     out.clear();
     out.reserve(plain.len() + plain.len() / 1000 + 64);
     loop {
-        let taken = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX).min(plain.len());
+        let taken = usize::try_from(deflate.total_in())
+            .unwrap_or(usize::MAX)
+            .min(plain.len());
         let status = deflate
             .compress_vec(&plain[taken..], out, FlushCompress::Sync)
             .map_err(|error| Error::new(Code::Internal, format!("deflate failed: {error}")))?;
@@ -77,7 +83,12 @@ pub(super) struct MemberWriter {
 
 impl MemberWriter {
     pub(super) fn new(level: i32) -> Self {
-        Self { level, crc: crc32fast::Hasher::new(), plain: 0, started: false }
+        Self {
+            level,
+            crc: crc32fast::Hasher::new(),
+            plain: 0,
+            started: false,
+        }
     }
 
     pub(super) fn append(&mut self, frame: &EncodedFrame, out: &mut Vec<u8>) {
@@ -116,7 +127,9 @@ pub(super) struct GzipDecoder {
 
 impl GzipDecoder {
     pub(super) fn new() -> Self {
-        Self { inflate: Decompress::new_gzip(15) }
+        Self {
+            inflate: Decompress::new_gzip(15),
+        }
     }
 }
 

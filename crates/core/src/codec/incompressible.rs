@@ -64,7 +64,10 @@ fn flat_histogram(plain: &[u8]) -> bool {
         }
     }
     let total = (SAMPLES * SAMPLE) as u64;
-    let squares: u64 = counts.iter().map(|count| u64::from(*count) * u64::from(*count)).sum();
+    let squares: u64 = counts
+        .iter()
+        .map(|count| u64::from(*count) * u64::from(*count))
+        .sum();
     let expected = total + total * (total - 1) / 256;
     squares < expected + expected / 4
 }

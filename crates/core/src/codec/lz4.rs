@@ -6,9 +6,9 @@ use std::ptr;
 use lz4_sys::{
     BlockChecksum, BlockMode, BlockSize, ContentChecksum, FrameType, LZ4F_VERSION, LZ4F_compressBegin,
     LZ4F_compressBound, LZ4F_compressEnd, LZ4F_compressUpdate, LZ4F_createCompressionContext,
-    LZ4F_createDecompressionContext, LZ4F_decompress, LZ4F_freeCompressionContext, LZ4F_freeDecompressionContext,
-    LZ4F_getErrorName, LZ4F_isError, LZ4FCompressionContext, LZ4FDecompressionContext, LZ4FFrameInfo,
-    LZ4FPreferences,
+    LZ4F_createDecompressionContext, LZ4F_decompress, LZ4F_freeCompressionContext,
+    LZ4F_freeDecompressionContext, LZ4F_getErrorName, LZ4F_isError, LZ4FCompressionContext,
+    LZ4FDecompressionContext, LZ4FFrameInfo, LZ4FPreferences,
 };
 
 use crate::{Code, Error, Result};
@@ -23,8 +23,9 @@ const HEADER_MAX: usize = 19;
 
 /// Magic, flags (version 1, independent blocks, content checksum), 64 KiB blocks, header check, end mark, XXH32 of
 /// nothing.
-pub(super) const EMPTY_FRAME: [u8; 15] =
-    [0x04, 0x22, 0x4d, 0x18, 0x64, 0x40, 0xa7, 0x00, 0x00, 0x00, 0x00, 0x05, 0x5d, 0xcc, 0x02];
+pub(super) const EMPTY_FRAME: [u8; 15] = [
+    0x04, 0x22, 0x4d, 0x18, 0x64, 0x40, 0xa7, 0x00, 0x00, 0x00, 0x00, 0x05, 0x5d, 0xcc, 0x02,
+];
 
 pub(super) struct Lz4Encoder {
     context: LZ4FCompressionContext,
@@ -79,7 +80,12 @@ impl Lz4Encoder {
                 plain.len(),
                 ptr::null(),
             ))?;
-            written += check(LZ4F_compressEnd(self.context, start.add(written), room - written, ptr::null()))?;
+            written += check(LZ4F_compressEnd(
+                self.context,
+                start.add(written),
+                room - written,
+                ptr::null(),
+            ))?;
             out.set_len(written);
         }
         Ok(())
@@ -100,7 +106,9 @@ fn check(code: usize) -> std::result::Result<usize, String> {
         return Ok(code);
     }
     // SAFETY: the library gives a pointer to a static text for every error code.
-    Err(unsafe { CStr::from_ptr(LZ4F_getErrorName(code)) }.to_string_lossy().into_owned())
+    Err(unsafe { CStr::from_ptr(LZ4F_getErrorName(code)) }
+        .to_string_lossy()
+        .into_owned())
 }
 
 pub(super) struct Lz4Decoder {
@@ -134,7 +142,11 @@ impl Engine for Lz4Decoder {
             )
         })
         .map_err(|name| Error::corrupt(format!("damaged lz4 data: {name}")))?;
-        Ok(Step { consumed, produced, ended: left == 0 })
+        Ok(Step {
+            consumed,
+            produced,
+            ended: left == 0,
+        })
     }
 
     fn next_frame(&mut self) -> Result<()> {

@@ -44,7 +44,14 @@ pub(super) struct Lz4Blocks<R> {
 
 impl<R: Read> Lz4Blocks<R> {
     pub(super) fn new(source: R) -> Self {
-        Self { source, window: vec![0; BUFFER], filled: 0, given: 0, blocks: 0, stored: [0; STORED_MAX] }
+        Self {
+            source,
+            window: vec![0; BUFFER],
+            filled: 0,
+            given: 0,
+            blocks: 0,
+            stored: [0; STORED_MAX],
+        }
     }
 
     /// Decodes the next block; false at the end of the file.
@@ -60,10 +67,12 @@ impl<R: Read> Lz4Blocks<R> {
                 self.blocks
             )));
         }
-        self.source.read_exact(&mut self.stored[..size]).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => truncated(self.blocks),
-            _ => error,
-        })?;
+        self.source
+            .read_exact(&mut self.stored[..size])
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => truncated(self.blocks),
+                _ => error,
+            })?;
         if self.filled + BLOCK > self.window.len() {
             let start = self.filled - HISTORY;
             self.window.copy_within(start..self.filled, 0);
@@ -115,7 +124,11 @@ fn read_or_end(source: &mut impl Read, buffer: &mut [u8; 4]) -> io::Result<bool>
     while have < buffer.len() {
         match source.read(&mut buffer[have..]) {
             Ok(0) if have == 0 => return Ok(false),
-            Ok(0) => return Err(damaged("the lz4 file ends within the length of a block".to_owned())),
+            Ok(0) => {
+                return Err(damaged(
+                    "the lz4 file ends within the length of a block".to_owned(),
+                ));
+            }
             Ok(count) => have += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -157,7 +157,10 @@ impl CodecSpec {
     /// A codec with its level clamped to what the codec knows.
     #[must_use]
     pub fn new(codec: Codec, level: i32) -> Self {
-        Self { codec, level: codec.clamp_level(level) }
+        Self {
+            codec,
+            level: codec.clamp_level(level),
+        }
     }
 
     /// [`Codec::frame_size`] of this codec and level.

@@ -23,7 +23,17 @@ pub(crate) fn random(size: usize, seed: u64) -> Vec<u8> {
 
 /// Lines of words and numbers.
 pub(crate) fn text(size: usize) -> Vec<u8> {
-    let words = ["checkpoint", "starting", "immediate", "relation", "of", "database", "was", "not", "found"];
+    let words = [
+        "checkpoint",
+        "starting",
+        "immediate",
+        "relation",
+        "of",
+        "database",
+        "was",
+        "not",
+        "found",
+    ];
     let mut bytes = Vec::with_capacity(size + 64);
     for (line, byte) in random(size / 8 + 16, 7).into_iter().enumerate() {
         if bytes.len() >= size {
@@ -105,7 +115,11 @@ fn every_codec_gives_back_what_it_got() {
         for level in LEVELS {
             for plain in inputs() {
                 let stored = encode(CodecSpec::new(codec, level), &plain);
-                assert!(decode(codec, &stored).unwrap() == plain, "{codec:?} {level} {}", plain.len());
+                assert!(
+                    decode(codec, &stored).unwrap() == plain,
+                    "{codec:?} {level} {}",
+                    plain.len()
+                );
             }
         }
     }
@@ -128,10 +142,18 @@ fn sources_and_readers_of_one_byte_are_served() {
 
 #[test]
 fn ordinary_programs_read_it() {
-    for (codec, program) in
-        [(Codec::Gzip, "gzip"), (Codec::Zstd, "zstd"), (Codec::Lz4, "lz4"), (Codec::Bzip2, "bzip2")]
-    {
-        if Command::new(program).arg("--version").stdin(Stdio::null()).output().is_err() {
+    for (codec, program) in [
+        (Codec::Gzip, "gzip"),
+        (Codec::Zstd, "zstd"),
+        (Codec::Lz4, "lz4"),
+        (Codec::Bzip2, "bzip2"),
+    ] {
+        if Command::new(program)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .is_err()
+        {
             eprintln!("{program} is not installed: its reading is not checked");
             continue;
         }
@@ -147,16 +169,28 @@ fn ordinary_programs_read_it() {
 
 #[test]
 fn files_of_ordinary_programs_are_read() {
-    for (codec, program) in
-        [(Codec::Gzip, "gzip"), (Codec::Zstd, "zstd"), (Codec::Lz4, "lz4"), (Codec::Bzip2, "bzip2")]
-    {
-        if Command::new(program).arg("--version").stdin(Stdio::null()).output().is_err() {
+    for (codec, program) in [
+        (Codec::Gzip, "gzip"),
+        (Codec::Zstd, "zstd"),
+        (Codec::Lz4, "lz4"),
+        (Codec::Bzip2, "bzip2"),
+    ] {
+        if Command::new(program)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .is_err()
+        {
             eprintln!("{program} is not installed: its files are not checked");
             continue;
         }
         for plain in inputs() {
             let stored = pipe(program, &["-c"], plain.clone());
-            assert!(decode(codec, &stored).unwrap() == plain, "{program} size {}", plain.len());
+            assert!(
+                decode(codec, &stored).unwrap() == plain,
+                "{program} size {}",
+                plain.len()
+            );
         }
     }
 }
@@ -194,7 +228,13 @@ fn truncation_is_an_error_at_every_byte() {
 #[test]
 fn trailing_garbage_is_an_error() {
     for codec in Codec::COMPRESSING {
-        for garbage in [&b"\0"[..], b"x", b"\0\0\0\0\0\0\0\0", b"garbage behind the data", b"\x1f"] {
+        for garbage in [
+            &b"\0"[..],
+            b"x",
+            b"\0\0\0\0\0\0\0\0",
+            b"garbage behind the data",
+            b"\x1f",
+        ] {
             let mut stored = encode(CodecSpec::new(codec, 3), &text(3_000));
             stored.extend_from_slice(garbage);
             assert!(decode(codec, &stored).is_err(), "{codec:?} {garbage:?}");
@@ -224,7 +264,10 @@ fn compressible_data_is_hardly_larger_for_the_shortcut() {
         for level in [3, 9, 19] {
             let stored = encode(CodecSpec::new(Codec::Zstd, level), &plain).len();
             let reference = ::zstd::bulk::compress(&plain, level).unwrap().len();
-            assert!(stored * 100 <= reference * 102 + 2_000, "level {level}: {stored} against {reference}");
+            assert!(
+                stored * 100 <= reference * 102 + 2_000,
+                "level {level}: {stored} against {reference}"
+            );
         }
     }
 }
@@ -233,7 +276,10 @@ fn compressible_data_is_hardly_larger_for_the_shortcut() {
 fn names_and_codes() {
     for codec in Codec::COMPRESSING {
         assert_eq!(Codec::from_name(codec.name()).unwrap(), codec);
-        assert_eq!(Codec::from_path(format!("base/1/1259{}", codec.suffix()).as_ref()), codec);
+        assert_eq!(
+            Codec::from_path(format!("base/1/1259{}", codec.suffix()).as_ref()),
+            codec
+        );
         assert!(codec.frame_size(9).is_power_of_two());
     }
     assert!(Codec::from_name("lzma").is_err());
@@ -275,7 +321,11 @@ fn old_lz4_blocks_are_read() {
     for plain in inputs() {
         for empty in [false, true] {
             let stored = old_blocks(&plain, empty);
-            assert!(decode(Codec::Lz4, &stored).unwrap() == plain, "{} {empty}", plain.len());
+            assert!(
+                decode(Codec::Lz4, &stored).unwrap() == plain,
+                "{} {empty}",
+                plain.len()
+            );
         }
     }
     assert!(decode(Codec::Lz4, &[0xff, 0xff, 0, 0, 1]).is_err());

@@ -16,8 +16,9 @@ const WINDOW_LOG_MAX: u32 = 27;
 
 /// Magic, descriptor (single segment, checksum, one byte of size), size 0, last raw block of 0 bytes, low half of
 /// XXH64 of nothing.
-pub(super) const EMPTY_FRAME: [u8; 13] =
-    [0x28, 0xb5, 0x2f, 0xfd, 0x24, 0x00, 0x01, 0x00, 0x00, 0x99, 0xe9, 0xd8, 0x51];
+pub(super) const EMPTY_FRAME: [u8; 13] = [
+    0x28, 0xb5, 0x2f, 0xfd, 0x24, 0x00, 0x01, 0x00, 0x00, 0x99, 0xe9, 0xd8, 0x51,
+];
 
 pub(super) struct ZstdEncoder {
     context: CCtx<'static>,
@@ -27,14 +28,18 @@ impl ZstdEncoder {
     pub(super) fn new() -> Result<Self> {
         let mut context = CCtx::try_create()
             .ok_or_else(|| Error::new(Code::Internal, "no memory for a zstd compression context"))?;
-        context.set_parameter(CParameter::ChecksumFlag(true)).map_err(failure)?;
+        context
+            .set_parameter(CParameter::ChecksumFlag(true))
+            .map_err(failure)?;
         Ok(Self { context })
     }
 
     pub(super) fn encode(&mut self, plain: &[u8], level: i32, out: &mut EncodedFrame) -> Result<()> {
         let context = &mut self.context;
         encode_adaptive(plain, level, FASTEST, out, |bytes, level, out| {
-            context.set_parameter(CParameter::CompressionLevel(level)).map_err(failure)?;
+            context
+                .set_parameter(CParameter::CompressionLevel(level))
+                .map_err(failure)?;
             out.data.clear();
             out.data.reserve(zstd_safe::compress_bound(bytes.len()));
             context.compress2(&mut out.data, bytes).map_err(failure)?;
@@ -44,7 +49,10 @@ impl ZstdEncoder {
 }
 
 fn failure(code: usize) -> Error {
-    Error::new(Code::Internal, format!("zstd cannot compress: {}", zstd_safe::get_error_name(code)))
+    Error::new(
+        Code::Internal,
+        format!("zstd cannot compress: {}", zstd_safe::get_error_name(code)),
+    )
 }
 
 pub(super) struct ZstdDecoder {
@@ -66,10 +74,17 @@ impl Engine for ZstdDecoder {
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step> {
         let mut source = InBuffer::around(input);
         let mut target = OutBuffer::around(output);
-        let left = self.context.decompress_stream(&mut target, &mut source).map_err(|code| {
-            Error::corrupt(format!("damaged zstd data: {}", zstd_safe::get_error_name(code)))
-        })?;
-        Ok(Step { consumed: source.pos(), produced: target.pos(), ended: left == 0 })
+        let left = self
+            .context
+            .decompress_stream(&mut target, &mut source)
+            .map_err(|code| {
+                Error::corrupt(format!("damaged zstd data: {}", zstd_safe::get_error_name(code)))
+            })?;
+        Ok(Step {
+            consumed: source.pos(),
+            produced: target.pos(),
+            ended: left == 0,
+        })
     }
 
     fn next_frame(&mut self) -> Result<()> {

@@ -89,7 +89,10 @@ impl DigestValue {
     pub fn new(value: &[u8]) -> Option<Self> {
         let mut bytes = [0; 64];
         bytes.get_mut(..value.len())?.copy_from_slice(value);
-        Some(Self { bytes, size: value.len() as u8 })
+        Some(Self {
+            bytes,
+            size: value.len() as u8,
+        })
     }
 
     /// The value of a CRC-32C: little-endian, as PostgreSQL's manifest has it.
@@ -115,7 +118,10 @@ impl DigestValue {
         let mut bytes = [0; 64];
         let size = value.len().min(64);
         bytes[..size].copy_from_slice(&value[..size]);
-        Self { bytes, size: size as u8 }
+        Self {
+            bytes,
+            size: size as u8,
+        }
     }
 }
 
@@ -185,8 +191,14 @@ mod tests {
     /// Published values for `abc`.
     const ABC: [(DigestKind, &str); 6] = [
         (DigestKind::Crc32c, "b73f4b36"),
-        (DigestKind::Sha224, "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"),
-        (DigestKind::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            DigestKind::Sha224,
+            "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
+        ),
+        (
+            DigestKind::Sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ),
         (
             DigestKind::Sha384,
             "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
@@ -196,7 +208,10 @@ mod tests {
             "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
              2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
         ),
-        (DigestKind::Blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
+        (
+            DigestKind::Blake3,
+            "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85",
+        ),
     ];
 
     #[test]

@@ -77,7 +77,8 @@ impl Blake3Pieces {
     fn merge_down_to(&mut self, size: usize) {
         while self.stack.len() > size {
             if let (Some(right), Some(left)) = (self.stack.pop(), self.stack.pop()) {
-                self.stack.push(merge_subtrees_non_root(&left, &right, Mode::Hash));
+                self.stack
+                    .push(merge_subtrees_non_root(&left, &right, Mode::Hash));
             }
         }
     }
@@ -101,9 +102,15 @@ mod tests {
     #[test]
     fn every_number_of_pieces() {
         let data: Vec<u8> = (0..40_000u32).map(|value| (value % 251) as u8).collect();
-        for size in (0..data.len()).step_by(509).chain([1024, 1025, 2048, 2049, 32 * 1024, 40_000]) {
+        for size in (0..data.len())
+            .step_by(509)
+            .chain([1024, 1025, 2048, 2049, 32 * 1024, 40_000])
+        {
             for piece in [1024, 2048, 8192] {
-                assert_eq!(by_pieces(&data[..size], piece), *blake3::hash(&data[..size]).as_bytes());
+                assert_eq!(
+                    by_pieces(&data[..size], piece),
+                    *blake3::hash(&data[..size]).as_bytes()
+                );
             }
         }
     }
