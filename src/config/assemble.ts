@@ -1,6 +1,7 @@
 import { resolveSecretFiles } from './files/secret.js';
 import { checkRequired, type GivenValue, interpretSection, withDefaults } from './interpret.js';
 import { MAIN_OPTIONS, type MainSettings, SERVER_OPTIONS, type ServerSettings } from './options/index.js';
+import { nearestLevel } from './options/level.js';
 import type { Environment } from './text/decode.js';
 import type { Section } from './text/document.js';
 import { ProblemList } from './text/problem.js';
@@ -65,7 +66,14 @@ function readMain(section: Section, environment: Environment, problems: ProblemL
   const holdsSecret = given.has('s3_secret_access_key') || given.has('azure_shared_key');
   resolveSecretFiles(given, MAIN_OPTIONS, MAIN_SECTION, problems);
   checkRequired(section, given, MAIN_OPTIONS, problems);
-  return [withDefaults(given, MAIN_OPTIONS, environment) as unknown as MainSettings, holdsSecret];
+  const main = withDefaults(given, MAIN_OPTIONS, environment) as unknown as MainSettings;
+  const level = nearestLevel(main.compression, main.compression_level);
+  if (level !== main.compression_level) {
+    const key = 'compression_level';
+    const message = `${main.compression} has no such level; ${level} is used`;
+    problems.add({ severity: 'warning', line: given.get(key)?.line, section: MAIN_SECTION, key, message });
+  }
+  return [{ ...main, compression_level: level }, holdsSecret];
 }
 
 function readServer(section: Section, environment: Environment, problems: ProblemList): [ServerSettings, boolean] {

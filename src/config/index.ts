@@ -1,9 +1,16 @@
+export { type CliConfiguration, loadCliConfiguration, readCliText } from './cli.js';
 export { type Configuration, findServer } from './configuration.js';
 export { type EffectiveServer, effectiveRetention, effectiveServer } from './effective.js';
 export { type ConfigurationPaths, type PathOptions, resolveConfigurationPaths } from './files/paths.js';
+export { persistConfigurationValue } from './files/persist.js';
 export { type LoadOptions, loadConfiguration } from './load.js';
 export { MAIN_OPTIONS, type MainSettings, SERVER_OPTIONS, type ServerSettings } from './options/index.js';
+export type { CliSettings, ToolServerSettings, ToolSettings } from './options/tools.js';
+export { configurationDocument, type JsonObject, settingsPaths } from './run/document.js';
+export { mergeConfigurations, type ReloadResult, type RestartRequired, reloadConfiguration } from './run/reload.js';
+export { type SetOptions, type SetOutcome, type SetResult, setConfigurationValue } from './run/set.js';
 export { closest } from './text/suggest.js';
+export { loadToolConfiguration, type Tool, type ToolConfiguration } from './tools.js';
 export type { Retention } from './values/retention.js';
 export { parseDuration, parseSize } from './values/units.js';
 export { ValueError } from './values/value-type.js';

@@ -38,7 +38,7 @@ export const GENERAL_OPTIONS = {
   ),
   workers: option(integer(0, 1024), 0, {
     reload: 'hot',
-    help: 'Threads of a job; 0 takes as many as the machine has processors, within reason.',
+    help: 'Threads of a job; 0 lets pgmoneta choose.',
   }),
   workspace: option(
     path,

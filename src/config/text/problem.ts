@@ -39,7 +39,7 @@ export function formatProblem(file: string, problem: Problem): string {
 
 /** Collects what is wrong with one file, so that everything is told at once. */
 export class ProblemList {
-  readonly #errors: string[] = [];
+  readonly #errors: { readonly line: number; readonly text: string }[] = [];
   readonly #warnings: string[] = [];
   #errorCount = 0;
   #onlyLenient = true;
@@ -60,7 +60,7 @@ export class ProblemList {
     }
     this.#errorCount += 1;
     if (!problem.lenient) this.#onlyLenient = false;
-    if (this.#errors.length < SHOWN) this.#errors.push(text);
+    if (this.#errors.length < SHOWN) this.#errors.push({ line: problem.line ?? Number.MAX_SAFE_INTEGER, text });
   }
 
   /** The warnings so far, ready to be logged. */
@@ -68,16 +68,16 @@ export class ProblemList {
     return this.#warnings;
   }
 
-  /** The errors so far. */
+  /** The errors so far, in the order of the file. */
   get errors(): readonly string[] {
-    return this.#errors;
+    return this.#errors.toSorted((a, b) => a.line - b.line).map((error) => error.text);
   }
 
   /** @throws PgmonetaError CONFIGURATION_INVALID when there is an error: the message lists all of them. */
   throwIfAny(): void {
     if (this.#errorCount === 0) return;
     const more = this.#errorCount - this.#errors.length;
-    const lines = [...this.#errors, ...(more > 0 ? [`... and ${more} more`] : [])];
+    const lines = [...this.errors, ...(more > 0 ? [`... and ${more} more`] : [])];
     const head =
       this.#errorCount === 1 ? 'the configuration has an error' : `the configuration has ${this.#errorCount} errors`;
     throw new PgmonetaError('CONFIGURATION_INVALID', `${head}:\n  ${lines.join('\n  ')}`, {

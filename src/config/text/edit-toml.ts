@@ -1,0 +1,61 @@
+import { ProblemList } from './problem.js';
+import { readTomlDocument } from './toml.js';
+
+function tableOf(line: string): string | null {
+  const match = /^\s*\[\s*(?:"([^"\\]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*\]\s*(?:#.*)?$/.exec(line);
+  return match === null ? null : ((match[1] ?? match[2] ?? match[3]) as string);
+}
+
+function facts(text: string): Map<string, string> | null {
+  const problems = new ProblemList('text');
+  const sections = readTomlDocument(text, problems);
+  if (problems.errors.length > 0) return null;
+  const all = new Map<string, string>();
+  for (const section of sections) {
+    for (const entry of section.entries) {
+      let value: unknown;
+      try {
+        value = entry.value(false, {}).value;
+      } catch {
+        return null;
+      }
+      all.set(`${section.name}\n${entry.key}`, JSON.stringify(value));
+    }
+  }
+  return all;
+}
+
+function changesOnly(before: string, after: string, place: string, value: string): boolean {
+  const old = facts(before);
+  const fresh = facts(after);
+  if (old === null || fresh === null || fresh.get(place) !== JSON.stringify(value)) return false;
+  old.set(place, JSON.stringify(value));
+  return old.size === fresh.size && [...old].every(([name, text]) => fresh.get(name) === text);
+}
+
+/**
+ * Sets a key in the text of a TOML file, as a string. Every other line and the comment on the line stay.
+ * @returns `null` when there is no such table, or the key is written in a way that cannot be edited line by line
+ */
+export function setTomlValue(text: string, section: string, key: string, value: string): string | null {
+  const lines = text.split('\n');
+  const written = `${key} = ${JSON.stringify(value)}`;
+  let inside = false;
+  let last = -1;
+  let found = -1;
+  for (const [index, line] of lines.entries()) {
+    if (/^\s*\[/.test(line)) inside = tableOf(line) === section;
+    if (!inside || line.trim() === '') continue;
+    last = index;
+    if (new RegExp(`^\\s*["']?${key}["']?\\s*=`).test(line)) found = index;
+  }
+  if (last < 0) return null;
+  if (found >= 0) {
+    const comment = /^[^"'#]*(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'#]*)(\s+#.*)$/.exec(lines[found] as string);
+    lines[found] = `${written}${comment?.[1]?.trimEnd() ? ` ${comment[1].trim()}` : ''}`;
+  } else {
+    lines.splice(last + 1, 0, written);
+  }
+  const after = lines.join('\n');
+  return changesOnly(text, after, `${section}\n${key}`, value) ? after : null;
+}
