@@ -1,23 +1,11 @@
 import { PgmonetaError } from '../errors/index.js';
-import { knownCodes, type WireCodes } from './codes.js';
-import type { Frame } from './frame.js';
+import type { CompressionCode } from '../native/codec.js';
+import type { GcmMode } from '../native/crypto.js';
+import { knownCodes, WIRE_ENCRYPTIONS, type WireCodes } from './codes.js';
+import { type Frame, MAX_REPLY } from './frame.js';
 
 /** Gives the 64-byte master secret (derived from master.key) when a frame is to be sealed or opened. */
 export type SecretSource = () => Promise<Buffer>;
-
-/** Loaded when the first payload needs them: a plain request starts without the native core. */
-const codecs = (): Promise<PayloadCodecs> => import(['../native', 'codec.js'].join('/'));
-const ciphers = (): Promise<PayloadCiphers> => import(['../native', 'crypto.js'].join('/'));
-
-interface PayloadCodecs {
-  compressPayload(code: number, plain: Buffer): Promise<Buffer>;
-  decompressPayload(code: number, packed: Buffer, maxSize: number): Promise<Buffer>;
-}
-
-interface PayloadCiphers {
-  sealBuffer(mode: number, secret: Buffer, plain: Buffer): Promise<Buffer>;
-  openBuffer(mode: number, secret: Buffer, sealed: Buffer): Promise<Buffer>;
-}
 
 const ZSTD = 2;
 const BZIP2 = 4;
@@ -34,17 +22,17 @@ export async function packPayload(text: string, codes: WireCodes, secret?: Secre
   if (codes.compression === 0 && codes.encryption === 0) return { codes, payload: bytes };
   let { compression } = codes;
   if (compression !== 0) {
-    const { compressPayload } = await codecs();
+    const { compressPayload } = await import('../native/codec.js');
     const plain = bytes;
-    bytes = await compressPayload(compression, plain);
+    bytes = await compressPayload(compression as CompressionCode, plain, MAX_REPLY);
     if (compression === BZIP2 && bytes.length * BZIP2_PEER_RATIO < plain.length) {
       compression = ZSTD;
-      bytes = await compressPayload(compression, plain);
+      bytes = await compressPayload(ZSTD, plain, MAX_REPLY);
     }
   }
   if (codes.encryption !== 0) {
-    const { sealBuffer } = await ciphers();
-    bytes = await sealBuffer(codes.encryption, await secretOf(secret), bytes);
+    const { sealBlob } = await import('../native/crypto.js');
+    bytes = sealBlob(modeOf(codes.encryption), await secretOf(secret), bytes);
   }
   return {
     codes: { compression, encryption: codes.encryption },
@@ -69,8 +57,8 @@ export async function unpackPayload(frame: Frame, maxSize: number, secret?: Secr
   if (codes.compression !== 0 || codes.encryption !== 0) bytes = fromBase64(bytes);
   if (codes.encryption !== 0) bytes = await open(codes.encryption, bytes, secret);
   if (codes.compression !== 0) {
-    const { decompressPayload } = await codecs();
-    bytes = await decompressPayload(codes.compression, bytes, maxSize).catch((error: unknown) => {
+    const { decompressPayload } = await import('../native/codec.js');
+    bytes = await decompressPayload(codes.compression as CompressionCode, bytes, maxSize).catch((error: unknown) => {
       throw damaged('cannot be decompressed', error);
     });
   }
@@ -78,13 +66,17 @@ export async function unpackPayload(frame: Frame, maxSize: number, secret?: Secr
 }
 
 async function open(mode: number, sealed: Buffer, secret: SecretSource | undefined): Promise<Buffer> {
-  const { openBuffer } = await ciphers();
+  const { openBlob } = await import('../native/crypto.js');
   const key = await secretOf(secret);
   try {
-    return await openBuffer(mode, key, sealed);
+    return openBlob(modeOf(mode), key, sealed);
   } catch (error) {
     throw damaged('cannot be decrypted', error, 'the master.key of client and daemon must be the same file');
   }
+}
+
+function modeOf(code: number): GcmMode {
+  return WIRE_ENCRYPTIONS[code] as GcmMode;
 }
 
 function fromBase64(bytes: Buffer): Buffer {

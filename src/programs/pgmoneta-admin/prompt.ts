@@ -37,9 +37,10 @@ export class Prompter {
    * @throws PgmonetaError ADMIN_REFUSED at the end of input, CANCELLED on Ctrl-C
    */
   async ask(question: string, hidden: boolean): Promise<string> {
-    this.output.write(question);
     const terminal = this.input.isTTY === true;
+    // Before the question: whoever answers at once must not be echoed either.
     if (terminal) this.input.setRawMode?.(true);
+    this.output.write(question);
     try {
       const answer = terminal ? await this.typed(hidden) : await this.line();
       if (answer === undefined) {

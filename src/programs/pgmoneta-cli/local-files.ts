@@ -1,19 +1,6 @@
 /** The commands that work on a single file. */
 export type FileVerb = 'encrypt' | 'decrypt' | 'compress' | 'decompress';
 
-interface FileCodecs {
-  compressFile(path: string, options: { codec: string; level: number }): Promise<string>;
-  decompressFile(path: string): Promise<string>;
-}
-
-interface FileCiphers {
-  encryptFile(path: string, options: { mode: string; masterSecret: Buffer }): Promise<string>;
-  decryptFile(path: string, options: { masterSecret: Buffer }): Promise<string>;
-}
-
-const codecs = (): Promise<FileCodecs> => import(['../../native', 'codec.js'].join('/'));
-const ciphers = (): Promise<FileCiphers> => import(['../../native', 'crypto.js'].join('/'));
-
 /** The cipher of files that are sealed without a daemon. */
 const CIPHER = 'aes-256-gcm';
 
@@ -27,17 +14,17 @@ const CODEC = { codec: 'zstd', level: 3 } as const;
 export async function runLocally(verb: FileVerb, path: string): Promise<void> {
   switch (verb) {
     case 'compress': {
-      const { compressFile } = await codecs();
+      const { compressFile } = await import('../../native/codec.js');
       await compressFile(path, CODEC);
       return;
     }
     case 'decompress': {
-      const { decompressFile } = await codecs();
+      const { decompressFile } = await import('../../native/codec.js');
       await decompressFile(path);
       return;
     }
     default: {
-      const { decryptFile, encryptFile } = await ciphers();
+      const { decryptFile, encryptFile } = await import('../../native/crypto.js');
       const { deriveMasterSecretAsync, readMasterKey } = await import('../../security/index.js');
       const masterSecret = await deriveMasterSecretAsync(await readMasterKey());
       if (verb === 'encrypt') await encryptFile(path, { mode: CIPHER, masterSecret });

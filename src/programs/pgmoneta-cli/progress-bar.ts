@@ -53,7 +53,7 @@ export class ProgressBar {
     if (this.now() - this.lastDrawn < INTERVAL) return;
     this.lastDrawn = this.now();
     this.visible = true;
-    this.terminal.write(`\r${progressLine(report, this.terminal.columns ?? 80)}\x1b[K`);
+    this.terminal.write(`\r${progressLine(report, this.terminal.columns || 80)}\x1b[K`);
   }
 
   /** Takes the line away. */
