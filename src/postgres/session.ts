@@ -82,7 +82,7 @@ export class Session {
     try {
       if (this.#splitter.push(chunk)) return true;
     } catch (error) {
-      this.destroy(error as Error);
+      this.destroy(this.#named(error as Error));
       return false;
     }
     if (!this.#closed) this.#pause();
@@ -123,6 +123,13 @@ export class Session {
         context: contextOf(this.peer),
       },
     );
+  }
+
+  /** Those who find nonsense in the stream do not know whose it is. */
+  #named(error: Error): Error {
+    if (!(error instanceof PgmonetaError) || !error.message.startsWith('the server sent ')) return error;
+    const message = error.message.replace('the server', describePeer(this.peer));
+    return new PgmonetaError(error.code, message, { hint: error.hint, context: contextOf(this.peer), cause: error });
   }
 
   #nonsense(what: string): PgmonetaError {
