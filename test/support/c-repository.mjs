@@ -45,8 +45,22 @@ function compressWith(tool, contents) {
   }
 }
 
-/** @param {Codec} codec @param {Buffer[]} contents */
+/** Compressed forms by content: several repositories are made of the same image. @type {Map<Codec, WeakMap<Buffer, Buffer>>} */
+const known = new Map();
+
+/** @param {Codec} codec @param {Buffer[]} contents @returns {Buffer[]} */
 function compress(codec, contents) {
+  const cache = known.get(codec) ?? new WeakMap();
+  known.set(codec, cache);
+  const missing = contents.filter((content) => !cache.has(content));
+  compressAnew(codec, missing).forEach((stored, n) => {
+    cache.set(missing[n] ?? Buffer.alloc(0), stored);
+  });
+  return contents.map((content) => cache.get(content) ?? Buffer.alloc(0));
+}
+
+/** @param {Codec} codec @param {Buffer[]} contents */
+function compressAnew(codec, contents) {
   if (codec === 'none') return contents;
   if (codec === 'gzip') return contents.map((content) => gzipSync(content, { level: 9, memLevel: 9 }));
   if (codec === 'lz4') return contents.map(compressOldLz4);
@@ -151,17 +165,22 @@ export function layOut(server, image, form, options) {
     ? readManifest(path.join(server, 'backup', form.previous, 'backup.manifest'))
     : new Map();
   const encoded = [...image.files, ...image.wal].filter(({ path: name }) => !PLAIN.test(name));
+  const linked = (/** @type {string} */ name) =>
+    manifest.has(name) && before.get(name) === manifest.get(name) && !UNLINKED.includes(name);
+  const own = encoded.filter(({ path: name }) => !linked(name));
   const stored = compress(
     form.codec,
-    encoded.map(({ content }) => content),
+    own.map(({ content }) => content),
   );
-  encoded.forEach(({ path: name }, n) => {
-    const file = path.join(backup, 'data', `${name}${suffix}`);
-    if (form.previous && !UNLINKED.includes(name) && before.get(name) === manifest.get(name) && manifest.has(name)) {
-      mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-      symlinkSync(path.join(server, 'backup', form.previous, 'data', `${name}${suffix}`), file);
-    } else put(file, form.encrypted ? seal(stored[n] ?? Buffer.alloc(0)) : (stored[n] ?? Buffer.alloc(0)));
+  own.forEach(({ path: name }, n) => {
+    const content = stored[n] ?? Buffer.alloc(0);
+    put(path.join(backup, 'data', `${name}${suffix}`), form.encrypted ? seal(content) : content);
   });
+  for (const { path: name } of encoded.filter((file) => linked(file.path))) {
+    const file = path.join(backup, 'data', `${name}${suffix}`);
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    symlinkSync(path.join(server, 'backup', String(form.previous), 'data', `${name}${suffix}`), file);
+  }
   for (const { path: name, content } of image.files.filter((file) => PLAIN.test(file.path)))
     put(path.join(backup, 'data', name), content);
   put(path.join(backup, 'data/backup_manifest'), image.manifest);

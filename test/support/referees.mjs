@@ -3,7 +3,7 @@
  * pg_basebackup, ...) and, for further major versions, PG_REFEREES_<major>. Nothing of the product needs them.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** Why tests with referees are skipped. */
@@ -33,16 +33,33 @@ export function referee(major) {
   return undefined;
 }
 
+/** The WAL that the manifest says is needed. @param {string} directory */
+function walRanges(directory) {
+  /** @type {{Timeline: number, 'Start-LSN': string, 'End-LSN': string}[]} */
+  const ranges = JSON.parse(readFileSync(path.join(directory, 'backup_manifest'), 'utf8'))['WAL-Ranges'];
+  return ranges;
+}
+
 /**
- * Runs pg_verifybackup on a restored directory that has not been started yet.
+ * Runs pg_verifybackup on a restored directory that has not been started yet, then pg_waldump over the WAL that the
+ * manifest names. pg_verifybackup would do the second by itself, but cannot find its sibling when the tools are
+ * wrapped; and pg_waldump reads the WAL of its own major version only, so for others it is left out.
  * @param {string} directory @param {number} major
  * @returns {{exit: number, output: string}}
  */
 export function verifyBackup(directory, major) {
   const judge = referee(major);
   if (!judge) throw new Error(NO_REFEREES);
-  // pg_waldump reads the WAL of its own major version only.
-  const args = judge.major === major ? [directory] : ['--no-parse-wal', directory];
-  const result = spawnSync(path.join(judge.bin, 'pg_verifybackup'), args, { encoding: 'utf8' });
-  return { exit: result.status ?? 1, output: `${result.stdout}${result.stderr}` };
+  const commands = [[path.join(judge.bin, 'pg_verifybackup'), '--no-parse-wal', directory]];
+  for (const range of judge.major === major ? walRanges(directory) : []) {
+    const span = ['--timeline', String(range.Timeline), '--start', range['Start-LSN'], '--end', range['End-LSN']];
+    commands.push([path.join(judge.bin, 'pg_waldump'), '--quiet', '--path', path.join(directory, 'pg_wal'), ...span]);
+  }
+  let output = '';
+  for (const [file = '', ...args] of commands) {
+    const result = spawnSync(file, args, { encoding: 'utf8' });
+    output += `${result.stdout}${result.stderr}`;
+    if (result.status !== 0) return { exit: result.status ?? 1, output };
+  }
+  return { exit: 0, output };
 }
