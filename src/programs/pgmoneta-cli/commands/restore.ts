@@ -1,8 +1,7 @@
 import { command } from '../../shared/declare.js';
 import { IDENTIFIER, SERVER } from '../arguments.js';
-import { ask } from '../ask.js';
 import { RESTORE_FLAGS } from '../flags.js';
-import { tablespaceMap } from '../tablespace-map.js';
+import { restore } from '../restore.js';
 
 export default command({
   summary: 'Restore a backup into a directory',
@@ -21,18 +20,5 @@ export default command({
     "<%= config.bin %> restore primary newest 'time=2026-01-15 10:30:00,primary' /restore",
     '<%= config.bin %> restore primary newest /restore --tablespace-map fast=/ssd/fast',
   ],
-  run: (input) => {
-    const { server = null, identifier = null, position = null, directory = null } = input.args;
-    const { flags } = input;
-    const request = {
-      Server: server,
-      Backup: identifier,
-      Position: position,
-      Directory: directory,
-      ...tablespaceMap(flags.list('tablespace-map')),
-      ...(flags.has('relative-links') ? { RelativeLinks: true } : {}),
-      ...(flags.has('force') ? { Force: true } : {}),
-    };
-    return ask('restore', request, input);
-  },
+  run: restore,
 });
