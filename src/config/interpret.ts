@@ -44,7 +44,7 @@ function readEntry(entry: Entry, section: string, row: Option<unknown>, context:
       severity: 'error',
       lenient: row.strict !== true,
       message,
-      value: row.secret ? undefined : value,
+      value: row.secret || value === '' ? undefined : value,
       allowed: row.type.allowed,
     });
   let shown: string | undefined;

@@ -8,21 +8,17 @@ function tableOf(line: string): string | null {
 
 function facts(text: string): Map<string, string> | null {
   const problems = new ProblemList('text');
-  const sections = readTomlDocument(text, problems);
-  if (problems.errors.length > 0) return null;
   const all = new Map<string, string>();
-  for (const section of sections) {
-    for (const entry of section.entries) {
-      let value: unknown;
-      try {
-        value = entry.value(false, {}).value;
-      } catch {
-        return null;
+  try {
+    for (const section of readTomlDocument(text, problems)) {
+      for (const entry of section.entries) {
+        all.set(`${section.name}\n${entry.key}`, JSON.stringify(entry.value(false, {}).value));
       }
-      all.set(`${section.name}\n${entry.key}`, JSON.stringify(value));
     }
+  } catch {
+    return null;
   }
-  return all;
+  return problems.errors.length > 0 ? null : all;
 }
 
 function changesOnly(before: string, after: string, place: string, value: string): boolean {

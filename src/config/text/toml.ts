@@ -32,28 +32,36 @@ function findLines(text: string): Map<string, number> {
   return lines;
 }
 
-function parse(text: string, problems: ProblemList): Record<string, unknown> | null {
+/** @throws PgmonetaError CONFIGURATION_INVALID: without a syntax there is nothing more to say about the file */
+function parse(text: string, problems: ProblemList): Record<string, unknown> {
   if (text.length > LIMIT) {
     problems.add({ severity: 'error', message: `the file is larger than ${LIMIT} characters` });
-    return null;
+    problems.throwIfAny();
   }
   try {
     return tomlModule().parse(text) as Record<string, unknown>;
   } catch (error) {
-    const { line, message } = error as { line?: number; message?: string };
+    const { location, message } = error as { location?: { start?: { line?: number } }; message?: string };
+    const found = /but .* found\.?$/s
+      .exec(String(message ?? error))?.[0]
+      .replace(/^but/, 'unexpected')
+      .replace(/ found\.?$/, '');
     problems.add({
       severity: 'error',
-      line: typeof line === 'number' ? line : undefined,
-      message: `the file is not TOML: ${String(message ?? error).slice(0, 300)}`,
+      line: location?.start?.line,
+      message: `the file is not TOML: ${(found ?? String(message ?? error)).slice(0, 300)}`,
     });
-    return null;
+    problems.throwIfAny();
+    return {};
   }
 }
 
-/** Reads TOML text: a table `[pgmoneta]` and one table for each server. What is wrong goes to `problems`. */
+/**
+ * Reads TOML text: a table `[pgmoneta]` and one table for each server. What is wrong goes to `problems`.
+ * @throws PgmonetaError CONFIGURATION_INVALID when the text is not TOML
+ */
 export function readTomlDocument(text: string, problems: ProblemList): readonly Section[] {
   const root = parse(text, problems);
-  if (root === null) return [];
   const lines = findLines(text);
   const sections: Section[] = [];
   for (const [name, table] of Object.entries(root)) {
