@@ -27,7 +27,10 @@ export function parseVaultLines(text: string): { entries: VaultLine[]; problems:
     const comment = whole.search(/[#;]/);
     const content = (comment < 0 ? whole : whole.slice(0, comment)).trim();
     if (content === '') continue;
-    const [user, sealed] = content.split(':').filter((part) => part !== '');
+    const [user, sealed] = content
+      .split(':')
+      .map((part) => part.trim())
+      .filter((part) => part !== '');
     if (user === undefined || sealed === undefined) {
       problems.push({ line: index + 1, message: 'the line is not of the form user:password' });
     } else {
