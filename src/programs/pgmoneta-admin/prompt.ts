@@ -23,13 +23,22 @@ const ERASE = '\b \b';
 export class Prompter {
   private buffered = '';
   private ended = false;
+  private wake: () => void = () => undefined;
   /** A character may be torn between two reads. */
   private readonly decoder = new TextDecoder('utf-8');
 
   constructor(
     private readonly input: PromptInput,
     private readonly output: PromptOutput,
-  ) {}
+  ) {
+    // The end may be told between two questions.
+    for (const event of ['end', 'close', 'error']) {
+      input.on(event, () => {
+        this.ended = true;
+        this.wake();
+      });
+    }
+  }
 
   /**
    * Asks for one line.
@@ -103,11 +112,12 @@ export class Prompter {
     return first;
   }
 
+  /** Waits for more input, or for its end. */
   private more(): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         this.input.off('data', data);
-        this.input.off('end', end);
+        this.wake = () => undefined;
         this.input.pause();
         resolve();
       };
@@ -115,12 +125,8 @@ export class Prompter {
         this.buffered += this.decoder.decode(chunk, { stream: true });
         done();
       };
-      const end = () => {
-        this.ended = true;
-        done();
-      };
+      this.wake = done;
       this.input.on('data', data);
-      this.input.on('end', end);
       this.input.resume();
     });
   }
