@@ -3,4 +3,10 @@
 mod codec;
 mod crypto;
 mod error;
+mod fs;
+mod manifest;
+mod receiver;
+mod restore;
 mod system;
+mod task;
+mod verify;

@@ -1,0 +1,37 @@
+//! From a stored backup to a plain cluster, every file in one pass: read, open, decode, digest, write, compare.
+//!
+//! [`StoredBackup`] knows what a backup holds, ours or one of pgmoneta in C, and opens its files. [`RestorePlan`] tells
+//! what a restore writes. [`restore`] carries it out. Where the plain bytes of a file come from is behind the trait
+//! [`Origin`], so that a chain of incremental backups can take the place of one backup.
+
+mod evidence;
+mod facts;
+mod inventory;
+mod job;
+mod manifest_copy;
+mod ours;
+mod pass;
+mod plan;
+mod pool;
+mod run;
+mod source;
+mod stored_digests;
+mod suffix;
+mod target;
+mod theirs;
+mod tree;
+
+pub use evidence::Evidence;
+pub use facts::BackupFacts;
+pub use inventory::{BackupFile, Inventory, StoredTablespace};
+pub use job::{Job, Progress};
+pub use plan::{PlannedTablespace, RestorePlan, plan};
+pub use run::{RestoreOptions, RestoreReport, restore};
+pub use source::{Keys, Origin, PlainStream, StoredBackup};
+pub use target::Destination;
+
+pub(crate) use pass::{Pass, PassResult};
+pub(crate) use plan::page_rules;
+pub(crate) use pool::run_pool;
+pub(crate) use stored_digests::StoredDigests;
+pub(crate) use tree::{TreeKind, walk};

@@ -1,0 +1,273 @@
+//! Restoring for JavaScript: plan, carry out, watch.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi_derive::napi;
+use pgmoneta_core::cipher::{CipherMode, MasterSecret};
+use pgmoneta_core::restore::{
+    Destination, Job, Keys, RestoreOptions, RestorePlan, RestoreReport, StoredBackup, plan, restore,
+};
+use pgmoneta_core::{Code, Error, Result};
+use zeroize::Zeroizing;
+
+use crate::task::Job as Task;
+
+/// A number for JavaScript; what does not fit becomes the largest one.
+pub(crate) fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// What a running job and JavaScript share.
+#[napi]
+pub struct NativeJob {
+    pub(crate) job: Arc<Job>,
+}
+
+/// Counters of a running job.
+#[napi(object)]
+pub struct BindingProgress {
+    pub bytes_done: i64,
+    pub bytes_total: i64,
+    pub files_done: i64,
+    pub files_total: i64,
+}
+
+#[napi]
+impl NativeJob {
+    /// A job that has not begun.
+    #[napi(constructor)]
+    #[allow(clippy::new_without_default)] // JavaScript's constructor
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            job: Arc::new(Job::default()),
+        }
+    }
+
+    /// Asks the job to stop.
+    #[napi]
+    pub fn cancel(&self) {
+        self.job.cancel();
+    }
+
+    /// The counters as they are now.
+    #[napi]
+    #[must_use]
+    pub fn progress(&self) -> BindingProgress {
+        let progress = self.job.progress();
+        BindingProgress {
+            bytes_done: number(progress.bytes_done),
+            bytes_total: number(progress.bytes_total),
+            files_done: number(progress.files_done),
+            files_total: number(progress.files_total),
+        }
+    }
+}
+
+/// What opens sealed files.
+#[napi(object)]
+pub struct BindingKeys {
+    pub master_secret: Option<Buffer>,
+    pub master_password: Option<Buffer>,
+    pub encryption: Option<String>,
+}
+
+impl TryFrom<BindingKeys> for Keys {
+    type Error = Error;
+
+    fn try_from(keys: BindingKeys) -> Result<Self> {
+        let mode = match keys.encryption.as_deref() {
+            None | Some("" | "none") => None,
+            Some(name) => Some(CipherMode::from_name(name)?),
+        };
+        Ok(Self {
+            secret: keys
+                .master_secret
+                .map(|secret| MasterSecret::from_slice(&secret))
+                .transpose()?,
+            password: keys
+                .master_password
+                .map(|password| Zeroizing::new(password.to_vec())),
+            mode,
+        })
+    }
+}
+
+/// The number of threads of a job.
+pub(crate) fn workers(count: u32) -> Result<usize> {
+    if (1..=256).contains(&count) {
+        return Ok(count as usize);
+    }
+    Err(Error::new(
+        Code::Usage,
+        format!("a job has 1 to 256 workers, not {count}"),
+    ))
+}
+
+/// Where one tablespace goes.
+#[napi(object)]
+pub struct BindingDestination {
+    pub oid: String,
+    pub name: Option<String>,
+    pub directory: String,
+    pub link: String,
+}
+
+/// What is restored where.
+#[napi(object)]
+pub struct BindingRestoreOptions {
+    pub backup: String,
+    pub target: String,
+    pub tablespaces: Vec<BindingDestination>,
+    pub keys: BindingKeys,
+    pub workers: u32,
+    pub allow_unproven: Option<bool>,
+    pub check_pages: Option<bool>,
+}
+
+impl TryFrom<&BindingRestoreOptions> for RestoreOptions {
+    type Error = Error;
+
+    fn try_from(options: &BindingRestoreOptions) -> Result<Self> {
+        let destination = |space: &BindingDestination| Destination {
+            oid: space.oid.clone(),
+            directory: PathBuf::from(&space.directory),
+            link: PathBuf::from(&space.link),
+        };
+        Ok(Self {
+            target: PathBuf::from(&options.target),
+            tablespaces: options.tablespaces.iter().map(destination).collect(),
+            workers: workers(options.workers)?,
+            allow_unproven: options.allow_unproven.unwrap_or(false),
+            check_pages: options.check_pages.unwrap_or(false),
+        })
+    }
+}
+
+/// What a restore made.
+#[napi(object)]
+pub struct BindingRestoreReport {
+    pub files: i64,
+    pub bytes: i64,
+    pub unproven: i64,
+    pub pages: i64,
+    pub damaged_pages: i64,
+    pub replayed_pages: i64,
+    pub warnings: Vec<String>,
+    pub seconds: f64,
+}
+
+impl From<RestoreReport> for BindingRestoreReport {
+    fn from(report: RestoreReport) -> Self {
+        Self {
+            files: number(report.files),
+            bytes: number(report.bytes),
+            unproven: number(report.unproven),
+            pages: number(report.pages),
+            damaged_pages: number(report.damaged_pages),
+            replayed_pages: number(report.replayed_pages),
+            warnings: report.warnings,
+            seconds: report.seconds,
+        }
+    }
+}
+
+/// A tablespace and what goes there.
+#[napi(object)]
+pub struct BindingPlannedTablespace {
+    pub oid: String,
+    pub directory: String,
+    pub bytes: i64,
+    pub files: i64,
+}
+
+/// What a restore will write.
+#[napi(object)]
+pub struct BindingRestorePlan {
+    pub label: String,
+    pub files: i64,
+    pub bytes: i64,
+    pub base_bytes: i64,
+    pub tablespaces: Vec<BindingPlannedTablespace>,
+    pub wal_bytes: i64,
+    pub biggest_file: i64,
+    pub unproven: i64,
+    pub unproven_paths: Vec<String>,
+    pub missing: Vec<String>,
+    pub system_identifier: Option<String>,
+    pub major_version: Option<u32>,
+    pub block_size: Option<u32>,
+    pub wal_segment_size: Option<i64>,
+    pub data_checksums: Option<bool>,
+    pub encrypted: bool,
+    pub warnings: Vec<String>,
+}
+
+impl From<RestorePlan> for BindingRestorePlan {
+    fn from(plan: RestorePlan) -> Self {
+        let tablespaces = plan
+            .tablespaces
+            .into_iter()
+            .map(|space| BindingPlannedTablespace {
+                oid: space.oid,
+                directory: space.directory,
+                bytes: number(space.bytes),
+                files: number(space.files),
+            });
+        Self {
+            label: plan.label,
+            files: number(plan.files),
+            bytes: number(plan.bytes),
+            base_bytes: number(plan.base_bytes),
+            tablespaces: tablespaces.collect(),
+            wal_bytes: number(plan.wal_bytes),
+            biggest_file: number(plan.biggest_file),
+            unproven: number(plan.unproven),
+            unproven_paths: plan.unproven_paths,
+            missing: plan.missing,
+            system_identifier: plan.system_identifier.map(|identifier| identifier.to_string()),
+            major_version: plan.major_version,
+            block_size: plan.block_size,
+            wal_segment_size: plan.wal_segment_size.map(number),
+            data_checksums: plan.data_checksums,
+            encrypted: plan.encrypted,
+            warnings: plan.warnings,
+        }
+    }
+}
+
+/// Computes what a restore of the backup in `directory` will write.
+#[napi(js_name = "planRestore")]
+pub fn start_plan_restore(
+    directory: String,
+    keys: BindingKeys,
+) -> napi::Result<AsyncTask<Task<BindingRestorePlan>>> {
+    let keys = Keys::try_from(keys).map_err(|error| crate::error::to_napi(&error))?;
+    Ok(Task::start(move || {
+        let backup = StoredBackup::open(Path::new(&directory), keys.clone())?;
+        plan(&backup).map(BindingRestorePlan::from)
+    }))
+}
+
+/// Restores a backup; `job` cancels and counts.
+#[napi(js_name = "restoreBackup")]
+pub fn start_restore(
+    options: BindingRestoreOptions,
+    job: &NativeJob,
+) -> napi::Result<AsyncTask<Task<BindingRestoreReport>>> {
+    let convert = || {
+        Ok((
+            RestoreOptions::try_from(&options)?,
+            PathBuf::from(&options.backup),
+        ))
+    };
+    let (order, directory) = convert().map_err(|error: Error| crate::error::to_napi(&error))?;
+    let keys = Keys::try_from(options.keys).map_err(|error| crate::error::to_napi(&error))?;
+    let job = Arc::clone(&job.job);
+    Ok(Task::start(move || {
+        let backup = StoredBackup::open(&directory, keys.clone())?;
+        restore(&backup, &backup, &order, &job).map(BindingRestoreReport::from)
+    }))
+}
