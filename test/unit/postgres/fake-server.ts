@@ -39,9 +39,10 @@ export class FakeServer {
   readonly port: number;
   readonly requests: Buffer[] = [];
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets: Set<Socket>;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, sockets: Set<Socket>) {
+    this.#sockets = sockets;
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
   }
@@ -49,9 +50,10 @@ export class FakeServer {
   /** Starts one; `answer` gets each chunk that a client sends and the number of that chunk, from 0. */
   static async start(answer: (socket: Socket, chunk: Buffer, turn: number) => void): Promise<FakeServer> {
     let fake: FakeServer | undefined;
+    const sockets = new Set<Socket>();
     const server = createServer((socket) => {
       let turn = 0;
-      fake?.#sockets.add(socket);
+      sockets.add(socket);
       socket.on('error', () => {});
       socket.on('data', (chunk) => {
         fake?.requests.push(chunk);
@@ -59,7 +61,7 @@ export class FakeServer {
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    fake = new FakeServer(server);
+    fake = new FakeServer(server, sockets);
     return fake;
   }
 

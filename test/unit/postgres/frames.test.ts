@@ -73,7 +73,7 @@ describe('FrameSplitter', () => {
   it('does not copy payload', () => {
     const chunk = Buffer.concat([message('d', 'payload')]);
     const splitter = new FrameSplitter(() => {});
-    let piece = Buffer.alloc(0);
+    let piece: Buffer = Buffer.alloc(0);
     splitter.copy = {
       data: (bytes) => {
         piece = bytes;
@@ -88,7 +88,7 @@ describe('FrameSplitter', () => {
 
   it('hands on messages that outlive the read buffer', () => {
     const chunk = message('S', 'abc');
-    let kept = Buffer.alloc(0);
+    let kept: Buffer = Buffer.alloc(0);
     new FrameSplitter((packet) => {
       kept = packet;
     }).push(chunk);
