@@ -15,7 +15,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '..', '..');
 const targets = readdirSync(join(here, 'targets')).map((file) => file.replace(/\.mjs$/, ''));
 
-const [target, secondsText = '10', seedText] = process.argv.slice(2);
+const [target = '', secondsText = '10', seedText] = process.argv.slice(2);
 const seconds = Number(secondsText);
 const seed = seedText === undefined ? Date.now() >>> 0 : Number(seedText) >>> 0;
 if (!targets.includes(target) || !(seconds > 0)) {
@@ -37,6 +37,10 @@ const worker = new Worker(new URL('./worker.mjs', import.meta.url), {
   resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
 });
 
+/**
+ * Keeps the input and ends the run.
+ * @param {string} why
+ */
 function fail(why) {
   clearInterval(watch);
   const input = Buffer.from(Buffer.from(shared, 8, Atomics.load(counters, 1)));
@@ -58,7 +62,7 @@ const watch = setInterval(() => {
   }
 }, 200);
 
-worker.on('error', (error) => fail(error?.stack ?? String(error)));
+worker.on('error', (error) => fail(error instanceof Error ? String(error.stack) : String(error)));
 worker.on('message', ({ inputs, accepted, refused }) => {
   clearInterval(watch);
   console.log(`fuzz ${target}: ${inputs} inputs, ${accepted} accepted, ${refused} refused, no failure`);

@@ -1,7 +1,9 @@
-import { readCliText } from '../../../dist/config/cli.js';
-import { decodeText } from '../../../dist/config/files/read.js';
-import { CLI_OPTIONS } from '../../../dist/config/options/tools.js';
-import { readToolText } from '../../../dist/config/tools.js';
+import { product } from '../product.mjs';
+
+const { readCliText } = await product('config/cli.js');
+const { decodeText } = await product('config/files/read.js');
+const { CLI_OPTIONS } = await product('config/options/tools.js');
+const { readToolText } = await product('config/tools.js');
 
 export const seeds = [
   'host = h\nport = 5000\nunix_socket_dir = $HOME/x\ncompression = gz\nencryption = aes256\noutput = json\nlog_path = "/a b"\n',
@@ -29,6 +31,7 @@ export const tokens = [
   ],
 ];
 
+/** @param {Buffer} input */
 export function run(input) {
   const text = decodeText(input, 'x.conf');
   const environment = { HOME: '/h' };

@@ -1,10 +1,12 @@
-import { decodeText } from '../../../dist/config/files/read.js';
-import { readConfigurationText } from '../../../dist/config/load.js';
-import { MAIN_OPTIONS, SERVER_OPTIONS } from '../../../dist/config/options/index.js';
-import { decodeOrdinary, decodePath } from '../../../dist/config/text/decode.js';
-import { setIniValue } from '../../../dist/config/text/edit-ini.js';
-import { encodeOrdinary, encodePath } from '../../../dist/config/text/encode.js';
-import { parseIni } from '../../../dist/config/text/ini.js';
+import { product } from '../product.mjs';
+
+const { decodeText } = await product('config/files/read.js');
+const { readConfigurationText } = await product('config/load.js');
+const { MAIN_OPTIONS, SERVER_OPTIONS } = await product('config/options/index.js');
+const { decodeOrdinary, decodePath } = await product('config/text/decode.js');
+const { setIniValue } = await product('config/text/edit-ini.js');
+const { encodeOrdinary, encodePath } = await product('config/text/encode.js');
+const { parseIni } = await product('config/text/ini.js');
 
 export const seeds = [
   `[pgmoneta]
@@ -53,6 +55,7 @@ export const tokens = [
 
 const environment = { HOME: '/h' };
 
+/** @param {Buffer} input */
 export function run(input) {
   const text = decodeText(input, 'x.conf');
   for (const section of parseIni(text).sections) {
@@ -65,6 +68,7 @@ export function run(input) {
   readConfigurationText('x.conf', text, null, { environment }).problems.throwIfAny();
 }
 
+/** @param {string} raw */
 function checkRoundTrip(raw) {
   const ordinary = decodeOrdinary(raw).text;
   if (decodeOrdinary(encodeOrdinary(ordinary)).text !== ordinary) throw new Error(`ordinary value ${ordinary}`);

@@ -1,4 +1,6 @@
-import { ScramClient, ScramServer, scramVerifier, tlsServerEndPoint } from '../../../dist/security/scram.js';
+import { product } from '../product.mjs';
+
+const { ScramClient, ScramServer, scramVerifier, tlsServerEndPoint } = await product('security/scram.js');
 
 export const seeds = [
   'r=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIj,s=AAECAwQFBgcICQoLDA0ODw==,i=1',
@@ -31,6 +33,7 @@ export const tokens = [
 ];
 
 const verifier = scramVerifier('x', Buffer.alloc(16), 1);
+/** @type {((input: Buffer) => void)[]} */
 const work = [
   (input) => {
     const client = new ScramClient({ password: 'x', nonce: 'AAECAwQFBgcICQoLDA0ODxAR' });
@@ -48,13 +51,14 @@ const work = [
   (input) => void tlsServerEndPoint(input),
 ];
 
+/** @param {Buffer} input */
 export function run(input) {
   let refusal;
   for (const step of work) {
     try {
       step(input);
     } catch (error) {
-      if (error.name !== 'PgmonetaError') throw error;
+      if (!(error instanceof Error) || error.name !== 'PgmonetaError') throw error;
       refusal = error;
     }
   }

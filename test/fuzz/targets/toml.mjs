@@ -1,7 +1,9 @@
-import { decodeText } from '../../../dist/config/files/read.js';
-import { readConfigurationText } from '../../../dist/config/load.js';
-import { MAIN_OPTIONS } from '../../../dist/config/options/index.js';
-import { setTomlValue } from '../../../dist/config/text/edit-toml.js';
+import { product } from '../product.mjs';
+
+const { decodeText } = await product('config/files/read.js');
+const { readConfigurationText } = await product('config/load.js');
+const { MAIN_OPTIONS } = await product('config/options/index.js');
+const { setTomlValue } = await product('config/text/edit-toml.js');
 
 export const seeds = [
   `# c
@@ -49,6 +51,7 @@ export const tokens = [
   ...['__proto__', 'constructor', 'nan', '-inf', '0x10', '1_0', 'true', '2020-01-01', '$HOME', '\0'],
 ];
 
+/** @param {Buffer} input */
 export function run(input) {
   const text = decodeText(input, 'x.toml');
   setTomlValue(text, 'pgmoneta', 'host', 'value');

@@ -1,7 +1,9 @@
-import { decodeText } from '../../../dist/config/files/read.js';
-import { parseMasterKey } from '../../../dist/security/master-key.js';
-import { openEntry, readVaultText } from '../../../dist/security/vault.js';
-import { userNames, withUserAdded, withUserReplaced } from '../../../dist/security/vault-edit.js';
+import { product } from '../product.mjs';
+
+const { decodeText } = await product('config/files/read.js');
+const { parseMasterKey } = await product('security/master-key.js');
+const { openEntry, readVaultText } = await product('security/vault.js');
+const { userNames, withUserAdded, withUserReplaced } = await product('security/vault-edit.js');
 
 export const seeds = [
   '# c\nrepl:EBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqK1qMSwWiMIdEGbR2kKUABQ+vjGVnGlQ=\n\nother:AAAA ; c\n',
@@ -31,6 +33,7 @@ const secret = Buffer.from(
   'hex',
 );
 
+/** @param {Buffer} input */
 export function run(input) {
   const text = decodeText(input, 'users.conf');
   parseMasterKey(text);
