@@ -109,7 +109,7 @@ const AUTHENTICATION: readonly ServerErrorRule[] = [
 const LIMITS: readonly ServerErrorRule[] = [
   {
     sqlstates: ['53300'],
-    when: (fault) => /max_wal_senders \(currently 0\)/.test(fault.message),
+    when: (fault) => /max_wal_senders\W+\(\D*0\)/.test(fault.message),
     code: 'POSTGRES_WAL_LEVEL',
     what: () => 'replication is switched off (max_wal_senders is 0)',
     hint: () => 'set wal_level = replica and max_wal_senders = 10 in postgresql.conf and restart the server',

@@ -77,7 +77,7 @@ describe('errors of the server', () => {
     ['42501', 'permission denied for function f', 'aclcheck_error', 'POSTGRES_PERMISSION', 'grant role "repl"'],
     [
       '53300',
-      'number of requested standby connections exceeds max_wal_senders (currently 0)',
+      'number of requested standby connections exceeds "max_wal_senders" (currently 0)',
       'InitWalSenderSlot',
       'POSTGRES_WAL_LEVEL',
       'wal_level = replica',
