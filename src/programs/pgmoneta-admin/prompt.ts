@@ -18,12 +18,17 @@ const CTRL_D = '\x04';
 const CTRL_U = '\x15';
 const BACKSPACES = '\b\x7f';
 const ERASE = '\b \b';
+const ENDINGS = ['end', 'close', 'error'] as const;
 
 /** Asks on the terminal; without one, takes the answers from the lines of standard input. */
 export class Prompter {
   private buffered = '';
   private ended = false;
   private wake: () => void = () => undefined;
+  private readonly end = () => {
+    this.ended = true;
+    this.wake();
+  };
   /** A character may be torn between two reads. */
   private readonly decoder = new TextDecoder('utf-8');
 
@@ -32,12 +37,7 @@ export class Prompter {
     private readonly output: PromptOutput,
   ) {
     // The end may be told between two questions.
-    for (const event of ['end', 'close', 'error']) {
-      input.on(event, () => {
-        this.ended = true;
-        this.wake();
-      });
-    }
+    for (const event of ENDINGS) input.on(event, this.end);
   }
 
   /**
@@ -66,6 +66,7 @@ export class Prompter {
 
   /** Lets the process end. */
   close(): void {
+    for (const event of ENDINGS) this.input.off(event, this.end);
     this.input.pause();
   }
 

@@ -5,9 +5,12 @@ import { settings } from '@oclif/core/settings';
 import { PRODUCT_VERSION } from '../../management/version.js';
 import type { Flag, Program, ProgramCommand } from './declare.js';
 import { EXIT } from './exit-codes.js';
-import { UsageError } from './usage-error.js';
+import { checkWord } from './parse.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** What may follow `autocomplete`: shells, and the option to write the scripts without a word. */
+const COMPLETION_WORDS = ['bash', 'zsh', '--refresh-cache', '-r'];
 
 /** A command as oclif takes it. */
 export interface OclifCommand extends Omit<ProgramCommand, 'run'> {
@@ -85,9 +88,10 @@ export async function showHelp(program: Program, words: readonly string[]): Prom
 
 /** Runs `autocomplete`: writes completion scripts for bash and zsh, and tells how to use them. */
 export async function completion(program: Program, argv: readonly string[]): Promise<number> {
-  if (argv.includes('powershell')) throw new UsageError('Error: completion is made for bash and zsh');
-  const config = await loadConfig(program);
   const script = argv[1] === 'script';
-  await config.runCommand(script ? 'autocomplete:script' : 'autocomplete', argv.slice(script ? 2 : 1));
+  const words = argv.slice(script ? 2 : 1);
+  for (const word of words) checkWord('autocomplete', COMPLETION_WORDS, word);
+  const config = await loadConfig(program);
+  await config.runCommand(script ? 'autocomplete:script' : 'autocomplete', words);
   return EXIT.ok;
 }

@@ -22,7 +22,7 @@ export async function runProgram(program: Program, argv: readonly string[]): Pro
     if (error.code !== 'EPIPE') throw error;
   });
   try {
-    if (argv[0] === 'autocomplete') {
+    if (argv[0] === 'autocomplete' && !Object.hasOwn(program.commands, '')) {
       const { completion } = await import('./oclif.js');
       return await completion(program, argv);
     }
