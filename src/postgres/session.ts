@@ -85,13 +85,13 @@ export class Session {
       this.destroy(this.#named(error as Error));
       return false;
     }
-    if (!this.#closed) this.#pause();
-    return false;
+    return !this.#closed && !this.#pause();
   }
 
-  #pause(): void {
+  /** Stops reading until the copy target is ready; false when the copy is over and there is nobody to wait for. */
+  #pause(): boolean {
     const target = this.#splitter.copy;
-    if (target === null) return;
+    if (target === null) return false;
     this.#paused = true;
     target.drained().then(
       () => {
@@ -100,6 +100,7 @@ export class Session {
       },
       (error: unknown) => this.destroy(error as Error),
     );
+    return true;
   }
 
   #packet(packet: Buffer): void {

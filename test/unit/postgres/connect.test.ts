@@ -186,6 +186,14 @@ describe('a connection, to a server of no real kind', () => {
     expect(connection.closed).toBe(true);
   });
 
+  it('reads on when a copy ends while its receiver wants no more', async () => {
+    const connection = await dial(welcomeThen(Buffer.concat([message('d', 'x'), message('Z', 'I')])));
+    const copy = { data: () => false, drained: () => new Promise<void>(() => {}) };
+    await connection.exchange({ doing: 'x', request: message('Q', 'x\0'), message: () => {}, copy });
+    await connection.exchange({ doing: 'y', request: message('Q', 'y\0'), message: () => {}, timeout: 5 });
+    await connection.close(100);
+  });
+
   it('closes also when the other side does not', async () => {
     const connection = await dial(welcomeThen(() => {}));
     await connection.close(100);
