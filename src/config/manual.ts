@@ -33,7 +33,7 @@ function meaningCell(row: Option<unknown>): string {
   const notes = [
     ...(row.secret ? ['Secret: never shown.'] : []),
     ...(row.contentOf ? [`Instead of \`${row.contentOf}\`.`] : []),
-    ...(row.since ? [`Since ${row.since.replace(' (ours)', '; not in the C program')}.`] : []),
+    ...(row.since === undefined ? [] : [row.since === 'here' ? 'Not in the C program.' : `Since ${row.since}.`]),
   ];
   return [row.help, ...notes].join(' ');
 }

@@ -25,7 +25,7 @@ export interface OptionFacts {
   /** One line of help. */
   readonly help: string;
   readonly reload: ReloadEffect;
-  /** First version that has the key. */
+  /** First version that has the key; `here` for keys that the C program does not have. Absent: 0.21 or before. */
   readonly since?: string;
   /** The value is never shown or logged. */
   readonly secret?: boolean;

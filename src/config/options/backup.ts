@@ -22,7 +22,7 @@ export const BACKUP_OPTIONS = {
   }),
   manifest_checksums: option(manifestWords, 'crc32c', {
     reload: 'hot',
-    since: '0.1 (ours)',
+    since: 'here',
     help: 'Checksums in the manifest that PostgreSQL sends.',
   }),
   create_slot: optional(yesNo, {

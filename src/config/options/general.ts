@@ -19,12 +19,12 @@ export const GENERAL_OPTIONS = {
   unix_socket_dir: required(path, { reload: 'restart', help: 'Directory of the management socket `.s.pgmoneta`.' }),
   unix_socket_mode: option(fileMode, 0o600, {
     reload: 'restart',
-    since: '0.1 (ours)',
+    since: 'here',
     help: 'File mode of the management socket; whoever may write to it may do everything.',
   }),
   unix_socket_group: optional(text({ maxBytes: 127, name: 'group', allowed: 'the name or number of a group' }), {
     reload: 'restart',
-    since: '0.1 (ours)',
+    since: 'here',
     help: 'Group of the management socket; give it a mode such as 0660 as well.',
   }),
   base_dir: required(path, { reload: 'restart', help: 'Root of the repository: backups and WAL of every server.' }),

@@ -19,11 +19,15 @@ export const LISTENER_OPTIONS = {
     reload: 'restart',
     help: 'Authority that client certificates must come from.',
   }),
-  nagios: option(port, 0, { reload: 'rebind', since: '0.22', help: 'Port of the Nagios endpoint; 0 is off.' }),
+  nagios: option(port, 0, {
+    reload: 'rebind',
+    since: '0.22 of the C program',
+    help: 'Port of the Nagios endpoint; 0 is off.',
+  }),
   management: option(port, 0, { reload: 'rebind', help: 'Port of remote management; 0 is off.' }),
   management_tls: option(managementTlsWords, 'auto', {
     reload: 'restart',
-    since: '0.1 (ours)',
+    since: 'here',
     help: 'TLS on the management port; auto requires it when `tls` is on, and refuses nothing otherwise.',
   }),
   console: option(port, 0, { reload: 'rebind', help: 'Port of the web console; 0 is off.' }),

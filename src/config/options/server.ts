@@ -42,10 +42,10 @@ export const SERVER_OWN_OPTIONS = {
     reload: 'restart',
     help: 'Server that this one fails over from.',
   }),
-  sslmode: option(sslModeWords, 'prefer', { reload: 'hot', since: '0.1 (ours)', help: 'TLS towards PostgreSQL.' }),
+  sslmode: option(sslModeWords, 'prefer', { reload: 'hot', since: 'here', help: 'TLS towards PostgreSQL.' }),
   channel_binding: option(channelBindingWords, 'prefer', {
     reload: 'hot',
-    since: '0.1 (ours)',
+    since: 'here',
     help: 'Binding of the SCRAM login to the TLS channel.',
   }),
   tls_cert_file: optional(path, { reload: 'restart', help: 'Client certificate for PostgreSQL.' }),
@@ -109,7 +109,7 @@ export const SERVER_INHERITED_OPTIONS = {
   manifest_checksums: optional(manifestWords, {
     reload: 'hot',
     inherits: true,
-    since: '0.1 (ours)',
+    since: 'here',
     help: 'Checksums in the manifest that PostgreSQL sends.',
   }),
 };

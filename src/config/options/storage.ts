@@ -70,7 +70,11 @@ export const SSH_OPTIONS = {
   ssh_hostname: optional(name, { reload: 'restart', help: 'Host of the SSH storage engine.' }),
   ssh_username: optional(name, { reload: 'restart', help: 'User on that host.' }),
   ssh_base_dir: optional(path, { reload: 'restart', help: 'Base directory on that host.' }),
-  ssh_port: option(port, 0, { reload: 'restart', since: '0.22', help: 'Port of the SSH server; 0 is 22.' }),
+  ssh_port: option(port, 0, {
+    reload: 'restart',
+    since: '0.22 of the C program',
+    help: 'Port of the SSH server; 0 is 22.',
+  }),
   ssh_ciphers: option(sshCiphers, ['aes256-ctr', 'aes192-ctr', 'aes128-ctr'], {
     reload: 'restart',
     help: 'Ciphers offered to the SSH server, in order.',
@@ -96,7 +100,7 @@ export const S3_OPTIONS = {
   s3_secret_access_key: optional(name, { reload: 'restart', secret: true, help: 'Secret of the access key.' }),
   s3_secret_access_key_file: optional(path, {
     reload: 'restart',
-    since: '0.1 (ours)',
+    since: 'here',
     contentOf: 's3_secret_access_key',
     help: 'File whose content is the secret of the access key.',
   }),
@@ -111,16 +115,24 @@ export const AZURE_OPTIONS = {
   azure_shared_key: optional(name, { reload: 'restart', secret: true, help: 'Shared key of the account.' }),
   azure_shared_key_file: optional(path, {
     reload: 'restart',
-    since: '0.1 (ours)',
+    since: 'here',
     contentOf: 'azure_shared_key',
     help: 'File whose content is the shared key.',
   }),
   azure_base_dir: optional(plainPath, { reload: 'restart', help: 'Prefix of the blobs in the container.' }),
   azure_endpoint: optional(name, {
     reload: 'restart',
-    since: '0.22',
+    since: '0.22 of the C program',
     help: 'Host to use instead of the public service.',
   }),
-  azure_port: option(port, 0, { reload: 'restart', since: '0.22', help: 'Port of that host; 0 is 443.' }),
-  azure_use_tls: option(booleanAsNumber, false, { reload: 'restart', since: '0.22', help: 'Use TLS with that host.' }),
+  azure_port: option(port, 0, {
+    reload: 'restart',
+    since: '0.22 of the C program',
+    help: 'Port of that host; 0 is 443.',
+  }),
+  azure_use_tls: option(booleanAsNumber, false, {
+    reload: 'restart',
+    since: '0.22 of the C program',
+    help: 'Use TLS with that host.',
+  }),
 };
