@@ -33,7 +33,7 @@ const stored = () => readFileSync(users, 'utf8').trimEnd().split('\n').map(open)
 describe('master-key', () => {
   test('too short is refused, and leaves nothing behind', async () => {
     const result = await admin('master-key', '-P', 'short');
-    expect(result.exit).toBe(1);
+    expect(result.exit).toBe(3);
     expect(existsSync(path.join(pgmoneta.home, '.pgmoneta', 'master.key'))).toBe(false);
   });
 
@@ -54,7 +54,7 @@ describe('master-key', () => {
 
   test('is never replaced', async () => {
     const result = await admin('master-key', '-P', 'another master key');
-    expect(result.exit).toBe(1);
+    expect(result.exit).toBe(3);
     expect(result.stderr).toContain('master.key');
   });
 });
@@ -81,7 +81,7 @@ describe('user', () => {
 
   test('add twice is refused', async () => {
     const result = await withFile('-U', 'one', '-P', 'other', 'user', 'add');
-    expect(result.exit).toBe(1);
+    expect(result.exit).toBe(3);
     expect(result.stderr).toContain('one');
     expect(stored()[0]?.password).toBe('pa:ss#w;ö');
   });
@@ -105,7 +105,7 @@ describe('user', () => {
     [['user', 'add', '-U', 'a:b', '-P', 'x']],
   ])('%j is refused', async (args) => {
     const result = await withFile(...args);
-    expect(result.exit).toBe(1);
+    expect(result.exit).toBe(3);
     expect(result.stderr).not.toBe('');
   });
 
