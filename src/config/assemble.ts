@@ -2,6 +2,7 @@ import { resolveSecretFiles } from './files/secret.js';
 import { checkRequired, type GivenValue, interpretSection, withDefaults } from './interpret.js';
 import { MAIN_OPTIONS, type MainSettings, SERVER_OPTIONS, type ServerSettings } from './options/index.js';
 import { nearestLevel } from './options/level.js';
+import { MAIN_WITHOUT_EFFECT, SERVER_WITHOUT_EFFECT } from './options/without-effect.js';
 import type { Environment } from './text/decode.js';
 import type { Section } from './text/document.js';
 import { ProblemList } from './text/problem.js';
@@ -58,12 +59,26 @@ function uniqueSections(sections: readonly Section[], problems: ProblemList): Se
   });
 }
 
+/** Warns of keys that somebody set and nothing acts upon. */
+function warnWithoutEffect(
+  given: ReadonlyMap<string, GivenValue>,
+  section: string,
+  keys: ReadonlySet<string>,
+  problems: ProblemList,
+): void {
+  for (const [key, { line }] of given) {
+    if (!keys.has(key)) continue;
+    problems.add({ severity: 'warning', line, section, key, message: 'this version does not act upon the key' });
+  }
+}
+
 function readMain(section: Section, environment: Environment, problems: ProblemList): [MainSettings, boolean] {
   const elsewhere = [{ table: SERVER_OPTIONS, where: 'the section of a server' }];
   const given = new Map<string, GivenValue>(
     interpretSection(section, MAIN_OPTIONS, { environment, problems, elsewhere }),
   );
   const holdsSecret = given.has('s3_secret_access_key') || given.has('azure_shared_key');
+  warnWithoutEffect(given, MAIN_SECTION, MAIN_WITHOUT_EFFECT, problems);
   resolveSecretFiles(given, MAIN_OPTIONS, MAIN_SECTION, problems);
   checkRequired(section, given, MAIN_OPTIONS, problems);
   const main = withDefaults(given, MAIN_OPTIONS, environment) as unknown as MainSettings;
@@ -86,6 +101,7 @@ function readServer(section: Section, environment: Environment, problems: Proble
     interpretSection(section, SERVER_OPTIONS, { environment, problems, elsewhere }),
   );
   const holdsSecret = given.has('s3_secret_access_key');
+  warnWithoutEffect(given, name, SERVER_WITHOUT_EFFECT, problems);
   resolveSecretFiles(given, SERVER_OPTIONS, name, problems);
   checkRequired(section, given, SERVER_OPTIONS, problems);
   return [{ ...withDefaults(given, SERVER_OPTIONS, environment), name } as unknown as ServerSettings, holdsSecret];

@@ -29,8 +29,9 @@ function typeCell({ type }: Option<unknown>): string {
     : type.words.map((word) => `\`${word}\``).join(', ');
 }
 
-function meaningCell(row: Option<unknown>): string {
+function meaningCell(row: Option<unknown>, withoutEffect: boolean): string {
   const notes = [
+    ...(withoutEffect ? ['**This version does not act upon it.**'] : []),
     ...(row.secret ? ['Secret: never shown.'] : []),
     ...(row.contentOf ? [`Instead of \`${row.contentOf}\`.`] : []),
     ...(row.since === undefined ? [] : [row.since === 'here' ? 'Not in the C program.' : `Since ${row.since}.`]),
@@ -46,7 +47,7 @@ export function groupTable(group: OptionGroup): string {
     typeCell(row),
     defaultCell(row),
     ...(group.reloads ? [row.reload] : []),
-    meaningCell(row),
+    meaningCell(row, group.withoutEffect?.has(key) === true),
   ]);
   const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map(cell).join(' | ')} |`);
   return lines.join('\n');

@@ -2,6 +2,7 @@ import type { Assembled } from './assemble.js';
 import { MAIN_SECTION } from './assemble.js';
 import { effectiveRetention } from './effective.js';
 import type { MainSettings, ServerSettings } from './options/index.js';
+import { STORAGE_ENGINES } from './options/without-effect.js';
 import type { Problem, ProblemList } from './text/problem.js';
 import { closest } from './text/suggest.js';
 import { retentionProblem } from './values/retention.js';
@@ -33,6 +34,13 @@ function checkEngines(report: Report, main: MainSettings, servers: readonly Serv
   };
   if (main.storage_engine.length === 0) report('storage_engine', 'there is no storage engine');
   for (const engine of main.storage_engine) {
+    if (!STORAGE_ENGINES.has(engine)) {
+      const available = [...STORAGE_ENGINES].join(', ');
+      report(
+        'storage_engine',
+        `this version has no storage engine ${engine}: nothing would be kept there; it has: ${available}`,
+      );
+    }
     for (const key of needs[engine] ?? []) {
       const inServers =
         servers.length > 0 && servers.every((server) => (server as unknown as Record<string, unknown>)[key] != null);

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fillManual } from '../../../src/config/manual.js';
 import { defaultOf } from '../../../src/config/option.js';
 import { OPTION_GROUPS } from '../../../src/config/options/groups.js';
 import { MAIN_OPTIONS, OBSOLETE_KEYS, SERVER_OPTIONS } from '../../../src/config/options/index.js';
+import { MAIN_WITHOUT_EFFECT, SERVER_WITHOUT_EFFECT } from '../../../src/config/options/without-effect.js';
 import { configurationSchema } from '../../../src/config/schema.js';
 
 const PAGE = new URL('../../../docs/configuration.md', import.meta.url);
@@ -42,6 +43,24 @@ describe('the option table', () => {
     expect(Object.keys(SERVER_OPTIONS)).toEqual(expect.arrayContaining(server.split(' ')));
     const both = new Set([...Object.keys(MAIN_OPTIONS), ...Object.keys(SERVER_OPTIONS)]);
     for (const key of Object.keys(OBSOLETE_KEYS)) expect(both.has(key), key).toBe(false);
+  });
+
+  it('names as without effect only what no source acts upon', () => {
+    const sources = readdirSync(new URL('../../../src/', import.meta.url), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && !file.startsWith('config/'))
+      .map((file) => readFileSync(new URL(`../../../src/${file}`, import.meta.url), 'utf8'))
+      .join('\n');
+    const acted = (settings: string, key: string) => new RegExp(`\\b${settings}\\.${key}\\b`).test(sources);
+    expect(acted('main', 'base_dir')).toBe(true);
+    for (const key of MAIN_WITHOUT_EFFECT) {
+      expect(Object.keys(MAIN_OPTIONS)).toContain(key);
+      expect(acted('main', key), `main.${key} is used: take it off the list`).toBe(false);
+    }
+    for (const key of SERVER_WITHOUT_EFFECT) {
+      expect(Object.keys(SERVER_OPTIONS)).toContain(key);
+      // What status shows of the policy is no effect.
+      if (key !== 'retention') expect(acted('(?:server|effective)', key), `server.${key} is used`).toBe(false);
+    }
   });
 
   it('gives a schema that reads what TOML holds', () => {

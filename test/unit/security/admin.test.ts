@@ -58,7 +58,8 @@ describe('sealed blobs', () => {
   });
 });
 
-describe('users', () => {
+// Each change is made durable three times over, which takes its time on a busy disk.
+describe('users', { timeout: 180_000 }, () => {
   it('are added, changed and removed, with passwords of any length', async () => {
     const { home, file } = setUp();
     const long = generatePassword(1024) + 'ü'.repeat(3000);
