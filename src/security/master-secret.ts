@@ -1,5 +1,6 @@
 import { createHash, pbkdf2, pbkdf2Sync } from 'node:crypto';
 import { promisify } from 'node:util';
+import { PgmonetaError } from '../errors/index.js';
 import type { MasterKey } from './master-key.js';
 
 const ITERATIONS = 600_000;
@@ -31,12 +32,24 @@ export function deriveMasterSecret(key: MasterKey): Buffer {
   return secret;
 }
 
+async function derive(key: MasterKey): Promise<Buffer> {
+  try {
+    // The native core needs about two thirds of the time.
+    const { deriveMasterSecret: deriveNatively } = await import('../native/crypto.js');
+    return await deriveNatively(key.password, key.salt);
+  } catch (error) {
+    // Where it is not installed, users files can still be edited.
+    if (!(error instanceof PgmonetaError) || error.code !== 'NATIVE') throw error;
+    return derivePbkdf2(key.password, key.salt, ITERATIONS, MASTER_SECRET_BYTES, 'sha256');
+  }
+}
+
 /** The same on a thread of its own. */
 export async function deriveMasterSecretAsync(key: MasterKey): Promise<Buffer> {
   const name = cacheKey(key);
   const known = cache.get(name);
   if (known !== undefined) return known;
-  const secret = await derivePbkdf2(key.password, key.salt, ITERATIONS, MASTER_SECRET_BYTES, 'sha256');
+  const secret = await derive(key);
   cache.set(name, secret);
   return secret;
 }
