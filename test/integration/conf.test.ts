@@ -63,11 +63,11 @@ describe('conf set', () => {
 
 describe('conf reload', () => {
   test('takes over what is hot, names what needs a restart', async () => {
-    scene.pgmoneta.configure({ compression: 'gzip', unix_socket_dir: scene.pgmoneta.conf });
+    scene.pgmoneta.configure({ compression: 'gzip', host: 'localhost' });
     const response = await scene.pgmoneta.must('conf', 'reload');
     expect(response.Restart).toBe(true);
     expect((await scene.pgmoneta.must('backup', 'primary')).Compression).toBe('gzip');
-    scene.pgmoneta.configure({ unix_socket_dir: scene.pgmoneta.run });
+    scene.pgmoneta.configure({ host: '127.0.0.1' });
     expect((await scene.pgmoneta.must('conf', 'reload')).Restart).toBe(false);
   });
 
