@@ -6,8 +6,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\n': '\\n',
   '\t': '\\t',
   '\r': '\\r',
-  // The peer's strings end at a zero byte; a replacement character is the honest form of one.
-  '\0': '\ufffd',
 };
 
 /**
@@ -49,8 +47,8 @@ function appendArray(values: readonly JsonValue[], parts: string[]): void {
 function appendObject(object: JsonObject, parts: string[]): void {
   parts.push('{');
   let first = true;
-  for (const key of Object.keys(object).sort(compareKeys)) {
-    const value = object[key];
+  const entries = Object.entries(object).map(([key, value]) => [withoutZero(key), value] as const);
+  for (const [key, value] of entries.sort(([left], [right]) => compareKeys(left, right))) {
     if (value === undefined || key === '') continue;
     if (!first) parts.push(',');
     first = false;
@@ -60,6 +58,11 @@ function appendObject(object: JsonObject, parts: string[]): void {
   parts.push('}');
 }
 
+/** The peer's strings end at a zero byte; a replacement character is the honest form of one. */
+function withoutZero(text: string): string {
+  return text.replaceAll('\0', '\ufffd');
+}
+
 function quote(text: string): string {
-  return `"${text.replace(/["\\\n\t\r\0]/g, (character) => ESCAPES[character] as string)}"`;
+  return `"${withoutZero(text).replace(/["\\\n\t\r]/g, (character) => ESCAPES[character] as string)}"`;
 }

@@ -21,6 +21,7 @@ describe('writing the dialect', () => {
 
   it('replaces a zero byte, which would end the string for a C reader', () => {
     expect(writeJson({ A: 'a\0b' })).toBe('{"A":"a\ufffdb"}');
+    expect(writeJson({ 'R\0': 1, Re: 2 })).toBe('{"Re":2,"R\ufffd":1}');
   });
 
   it('writes reals with six decimals and integers with none', () => {
