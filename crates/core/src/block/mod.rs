@@ -7,3 +7,5 @@ mod relation;
 pub use control::{ControlFile, read_control};
 pub use page::{PageFault, PageScan, page_checksum};
 pub use relation::{RelationSegment, relation_segment};
+#[cfg(test)]
+pub(crate) use control::tests::control_file;

@@ -99,6 +99,14 @@ impl Inventory {
         self.directory.join(OsStr::from_bytes(&self.stored_path(file)))
     }
 
+    /// The name under which a file that is missing was stored, as far as `known` stored names tell.
+    pub(crate) fn missing_name(&self, path: &[u8], known: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let tablespace = split_tablespace(path).and_then(|(oid, _)| self.tablespace_index(oid));
+        let base = self.stored_base(tablespace, path);
+        let mut names = Wrapping::all().map(|wrapping| [&base, wrapping.suffix().as_bytes()].concat());
+        names.find(|name| known(name)).unwrap_or(base)
+    }
+
     /// The file of the cluster with this path.
     #[must_use]
     pub fn find(&self, path: &[u8]) -> Option<&BackupFile> {

@@ -18,6 +18,10 @@ mod source;
 mod stored_digests;
 mod suffix;
 mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod theirs;
 mod tree;
 

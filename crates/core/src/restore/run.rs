@@ -73,6 +73,7 @@ pub fn restore(
     let started = Instant::now();
     let inventory = &backup.inventory;
     check(inventory, options)?;
+    backup.check_key()?;
     let target = Target::new(&options.target, &options.tablespaces, inventory)?;
     target.create_roots()?;
     let syncs = target.roots().map(TreeSync::open).collect::<Result<Vec<_>>>()?;
@@ -293,7 +294,7 @@ impl Run<'_> {
                 Err(error) => {
                     // nothing stays that was not proved
                     let _ = std::fs::remove_file(&place);
-                    error
+                    with_hint(file, error)
                 }
             },
         };
@@ -355,11 +356,25 @@ impl Run<'_> {
     }
 }
 
+/// What to do about a damaged file, where the error does not say it.
+fn with_hint(file: &BackupFile, error: Error) -> Error {
+    if error.code != Code::Corrupt || error.hint.is_some() {
+        return error;
+    }
+    error.hint(if file.wrapping.sealed {
+        "the stored file is damaged, or sealed with another key than ~/.pgmoneta/master.key: take another copy or backup"
+    } else {
+        "the stored file is damaged: take another backup, or this file from another copy of this one"
+    })
+}
+
 /// Compares what was read with the evidence.
 fn prove(file: &BackupFile, result: &PassResult) -> Result<()> {
-    let hint = "the stored file is damaged: take another backup, or this file from another copy of this one";
     if let Some(size) = file.size.filter(|size| *size != result.size) {
-        return Err(Error::corrupt(format!("it has {} bytes instead of {size}", result.size)).hint(hint));
+        return Err(Error::corrupt(format!(
+            "it has {} bytes instead of {size}",
+            result.size
+        )));
     }
     let (kind, expected, found) = match &file.evidence {
         Evidence::None => return Ok(()),
@@ -370,7 +385,10 @@ fn prove(file: &BackupFile, result: &PassResult) -> Result<()> {
         Some(found) if found == expected => Ok(()),
         _ => {
             let found = found.map_or_else(|| "none".to_owned(), |value| value.to_hex());
-            Err(Error::corrupt(format!("its {kind} is {found} instead of {}", expected.to_hex())).hint(hint))
+            Err(Error::corrupt(format!(
+                "its {kind} is {found} instead of {}",
+                expected.to_hex()
+            )))
         }
     }
 }

@@ -90,6 +90,8 @@ pub struct StoredBackup {
     pub inventory: Inventory,
     keys: Keys,
     seal: Seal,
+    /// Whether the key opened none of the sealed files that were tried.
+    key_fails: bool,
 }
 
 impl StoredBackup {
@@ -111,9 +113,25 @@ impl StoredBackup {
             inventory,
             keys,
             seal: Seal::Mode(None),
+            key_fails: false,
         };
-        this.seal = this.find_seal();
+        (this.seal, this.key_fails) = this.find_seal();
         Ok(this)
+    }
+
+    /// The error of a key that opened none of the sealed files that were tried.
+    ///
+    /// # Errors
+    /// `CORRUPT`.
+    pub fn check_key(&self) -> Result<()> {
+        if !self.key_fails {
+            return Ok(());
+        }
+        let message = "the encrypted files of the backup cannot be opened: the smallest ones were tried, with every \
+                       mode, and none is authentic";
+        Err(Error::corrupt(message)
+            .at(&self.inventory.directory)
+            .hint("check that ~/.pgmoneta/master.key is the one that the backup was made with"))
     }
 
     /// Whether a key is missing for this file.
@@ -128,7 +146,7 @@ impl StoredBackup {
 
     /// Finds out by trial how files are sealed; the smallest ones are tried. What is recorded is used when no trial
     /// succeeds, so that each file then tells by itself what is wrong.
-    fn find_seal(&self) -> Seal {
+    fn find_seal(&self) -> (Seal, bool) {
         let facts = &self.inventory.facts;
         let recorded = Seal::Mode(facts.cipher.or(self.keys.mode));
         let mut sealed: Vec<_> = self
@@ -138,7 +156,7 @@ impl StoredBackup {
             .filter(|file| file.wrapping.sealed)
             .collect();
         if sealed.is_empty() {
-            return recorded;
+            return (recorded, false);
         }
         let smallest = PROBES.min(sealed.len());
         sealed.select_nth_unstable_by_key(smallest - 1, |file| file.stored_size);
@@ -146,13 +164,13 @@ impl StoredBackup {
             for file in &sealed[..smallest] {
                 let found = resolve_link(&self.inventory.stored_file(file)).and_then(File::open);
                 if let Some(mode) = found.ok().and_then(|mut file| identify(secret, &mut file).ok()) {
-                    return Seal::Mode(Some(mode));
+                    return (Seal::Mode(Some(mode)), false);
                 }
             }
         }
         match (facts.cipher, facts.legacy_cipher, &self.keys.password) {
-            (None, Some(legacy), Some(_)) => Seal::Legacy(legacy),
-            _ => recorded,
+            (None, Some(legacy), Some(_)) => (Seal::Legacy(legacy), false),
+            _ => (recorded, self.keys.secret.is_some()),
         }
     }
 

@@ -11,7 +11,7 @@ use super::suffix::{Wrapping, is_exempt};
 use super::tree::{TreeKind, walk};
 use crate::codec::Codec;
 use crate::digest::DigestValue;
-use crate::manifest::{ManifestFile, PgManifestReader, PlainListReader};
+use crate::manifest::{HashListReader, ManifestFile, PgManifestReader, PlainListReader};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -232,6 +232,7 @@ fn match_plain_list(inventory: &mut Inventory, tree: &mut Tree) -> Result<bool> 
 /// What no list names: WAL belongs to the backup, other files only when there is no list at all.
 fn match_rest(inventory: &mut Inventory, tree: Tree, listed: bool) -> Result<()> {
     let digests = StoredDigests::read(&inventory.directory, <[u8]>::to_vec)?;
+    missing_wal(inventory, &tree)?;
     for (stored, stored_size) in tree {
         let Some((path, tablespace, wrapping)) = true_name(inventory, &stored) else {
             continue;
@@ -250,6 +251,23 @@ fn match_rest(inventory: &mut Inventory, tree: Tree, listed: bool) -> Result<()>
             stored_size,
             evidence: digest.map_or(Evidence::None, Evidence::Stored),
         });
+    }
+    Ok(())
+}
+
+/// WAL that only `backup.sha512` tells of.
+fn missing_wal(inventory: &mut Inventory, tree: &Tree) -> Result<()> {
+    let list = inventory.directory.join("backup.sha512");
+    if !list.exists() {
+        return Ok(());
+    }
+    let mut reader = HashListReader::open(&list)?;
+    while let Some(line) = reader.next_line()? {
+        if line.path.starts_with(b"data/pg_wal/") && !tree.contains_key(&line.path) {
+            if let Some((path, ..)) = true_name(inventory, &line.path) {
+                inventory.missing.push(path);
+            }
+        }
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ mod file;
 mod finding;
 mod lists;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use finding::{Finding, Reason};
 pub use run::{VerifyOptions, VerifyReport, verify};

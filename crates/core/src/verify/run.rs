@@ -167,9 +167,18 @@ fn check_files(
     let inventory = &backup.inventory;
     job.set_totals(inventory.expected_bytes(), inventory.files.len() as u64);
     for path in &inventory.missing {
-        let stored = inventory.stored_base(None, path);
-        let message = format!("{} is in the manifest and not stored", path.escape_ascii());
+        let stored = inventory.missing_name(path, |name| digests.get(name).is_some());
+        let message = format!(
+            "{} is in a list of the backup and not stored",
+            path.escape_ascii()
+        );
         results.add(Finding::new(&stored, Reason::Missing, message));
+    }
+    if let Err(error) = backup.check_key() {
+        results
+            .report
+            .warnings
+            .push(format!("{}; {}", error.message, error.hint.unwrap_or_default()));
     }
     let rules = if options.pages { page_rules(backup) } else { None };
     if options.pages && rules.is_none() {
