@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { EffectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
 import { freeSpace } from '../native/fs.js';
-import { readPgControl } from '../native/manifest.js';
 import { BackupReceiver, type ReceivedSummary } from '../native/receiver.js';
 import {
   connectServer,
@@ -178,9 +177,10 @@ function checkIdentity(
       },
     );
   };
-  const control = readPgControl(received.pgControl);
-  if (control.systemIdentifier !== facts.systemIdentifier) {
-    refuse('the system identifier in global/pg_control', control.systemIdentifier, facts.systemIdentifier);
+  // The first eight bytes of pg_control, in the byte order of the server, which is ours.
+  const controlIdentifier = received.pgControl.readBigUInt64LE(0).toString();
+  if (controlIdentifier !== facts.systemIdentifier) {
+    refuse('the system identifier in global/pg_control', controlIdentifier, facts.systemIdentifier);
   }
   if (received.systemIdentifier !== undefined && received.systemIdentifier !== facts.systemIdentifier) {
     refuse('the system identifier in the manifest', received.systemIdentifier, facts.systemIdentifier);

@@ -180,7 +180,9 @@ const rows = {
   POSTGRES_SLOT_ACTIVE: { meaning: 'Another receiver uses the replication slot.' },
   POSTGRES_WAL_REMOVED: { meaning: 'The server has removed WAL that is still needed.' },
   POSTGRES_QUERY_CANCELLED: { meaning: 'A statement was cancelled on the server.' },
-  POSTGRES_TLS_UNTRUSTED: { meaning: 'The certificate of the server is not trusted, expired, or made out to another name.' },
+  POSTGRES_TLS_UNTRUSTED: {
+    meaning: 'The certificate of the server is not trusted, expired, or made out to another name.',
+  },
   POSTGRES_UNSUPPORTED: { meaning: 'The server does not have, or does not have switched on, what a feature needs.' },
   REPOSITORY_LOCKED: { meaning: 'Another process holds the repository.' },
   REPOSITORY_DAMAGED: { meaning: 'A file of the repository is missing or cannot be understood.' },

@@ -35,13 +35,13 @@ export const compressJob: Job = async (request, context) => {
     });
   }
   const source = await existingFile(request, 'ZSTD_NOFILE');
-  return { DestinationFile: await compressFile(source, { codec, level }) };
+  return { DestinationFile: (await compressFile(source, { codec, level })).destination };
 };
 
 /** Decompresses one file by its suffix, checked against its first bytes. */
 export const decompressJob: Job = async (request) => {
   const source = await existingFile(request, 'ZSTD_NOFILE');
-  return { DestinationFile: await decompressFile(source) };
+  return { DestinationFile: (await decompressFile(source)).destination };
 };
 
 /** Encrypts one file as the configuration says. */
@@ -53,11 +53,11 @@ export const encryptJob: Job = async (request, context) => {
     });
   }
   const source = await existingFile(request, 'ENCRYPT_NOFILE');
-  return { DestinationFile: await encryptFile(source, { mode, masterSecret: secret(context) }) };
+  return { DestinationFile: (await encryptFile(source, { mode, masterSecret: secret(context) })).destination };
 };
 
 /** Decrypts one `.aes` file; its mode is found by trial, which the tag makes safe. */
 export const decryptJob: Job = async (request, context) => {
   const source = await existingFile(request, 'DECRYPT_NOFILE');
-  return { DestinationFile: await decryptFile(source, { masterSecret: secret(context) }) };
+  return { DestinationFile: (await decryptFile(source, { masterSecret: secret(context) })).destination };
 };

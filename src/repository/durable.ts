@@ -1,15 +1,6 @@
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-
-/** Makes the names in a directory durable. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
+import { syncDirectory, writeFileDurable } from '../native/fs.js';
 
 /** Renames within one file system and makes the change durable on both sides. */
 export async function renameDurable(from: string, to: string): Promise<void> {
@@ -18,16 +9,8 @@ export async function renameDurable(from: string, to: string): Promise<void> {
   if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
 }
 
-/** Replaces a small text file: temporary name, mode 0600, fsync, rename, fsync of the directory. */
+/** Replaces a small text file, mode 0600, in one step; its directory is made when it is missing. */
 export async function writeTextDurable(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.tmp-${process.pid}`;
-  const handle = await open(temporary, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await renameDurable(temporary, path);
+  await writeFileDurable(path, text);
 }

@@ -1,8 +1,8 @@
 import { copyFile, lstat, open, readdir, readlink, realpath, rename, stat, symlink, unlink } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
+import { syncDirectory } from '../native/fs.js';
 import type { StoredBackup } from './catalogue.js';
-import { syncDirectory } from './durable.js';
 
 /**
  * pgmoneta 0.21 replaces files that did not change by absolute symbolic links into an older backup. Before that

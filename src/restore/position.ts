@@ -1,4 +1,5 @@
 import { PgmonetaError } from '../errors/index.js';
+import { hasControlCharacter } from './control-characters.js';
 
 /** Where recovery is to end. */
 export type RecoveryTarget =
@@ -75,7 +76,7 @@ function parseTarget(key: string, value: string | undefined): RecoveryTarget | u
   }
   if (key !== 'name' && key !== 'xid' && key !== 'lsn' && key !== 'time') return undefined;
   if (value === undefined || value === '') refuse(`'${key}=' needs a value`);
-  if (/[\0-\x1f\x7f]/.test(value)) refuse(`the value of '${key}=' contains a control character`);
+  if (hasControlCharacter(value)) refuse(`the value of '${key}=' contains a control character`);
   if (key === 'name' && Buffer.byteLength(value) > 63) refuse(`'name=${value}' is longer than 63 bytes`);
   if (key === 'xid' && !/^\d{1,20}$/.test(value)) refuse(`'xid=${value}' is not a transaction id`);
   if (key === 'lsn' && !/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(value))

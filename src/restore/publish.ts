@@ -1,6 +1,6 @@
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncDirectory } from '../repository/durable.js';
+import { syncDirectory } from '../native/fs.js';
 import { buildingName, type TargetPlan } from './target.js';
 
 /**

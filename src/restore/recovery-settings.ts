@@ -1,4 +1,5 @@
 import { PgmonetaError } from '../errors/index.js';
+import { hasControlCharacter } from './control-characters.js';
 import type { Position } from './position.js';
 
 /** What a restored data directory needs so that PostgreSQL recovers to the wanted point. */
@@ -92,7 +93,7 @@ function conninfo(primary: PrimaryConnection): string {
 
 /** A value as postgresql.conf wants it: in single quotes, `'` and `\` doubled. */
 export function quoteSetting(value: string): string {
-  if (/[\0-\x1f\x7f]/.test(value)) {
+  if (hasControlCharacter(value)) {
     throw new PgmonetaError(
       'RESTORE_ERROR',
       `a recovery setting contains a control character: ${JSON.stringify(value)}`,
