@@ -4,8 +4,8 @@ mod control;
 mod page;
 mod relation;
 
+#[cfg(test)]
+pub(crate) use control::tests::control_file;
 pub use control::{ControlFile, read_control};
 pub use page::{PageFault, PageScan, page_checksum};
 pub use relation::{RelationSegment, relation_segment};
-#[cfg(test)]
-pub(crate) use control::tests::control_file;

@@ -110,10 +110,10 @@ impl<'a> Target<'a> {
 
     /// Where a path of the cluster is written.
     pub fn place(&self, path: &[u8]) -> PathBuf {
-        if let Some((oid, rest)) = split_tablespace(path) {
-            if let Some(space) = self.spaces.iter().find(|space| space.oid == oid) {
-                return space.directory.join(OsStr::from_bytes(rest));
-            }
+        if let Some((oid, rest)) = split_tablespace(path)
+            && let Some(space) = self.spaces.iter().find(|space| space.oid == oid)
+        {
+            return space.directory.join(OsStr::from_bytes(rest));
         }
         self.root.join(OsStr::from_bytes(path))
     }

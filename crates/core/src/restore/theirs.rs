@@ -120,7 +120,7 @@ fn walk_tablespaces(inventory: &mut Inventory, tree: &mut Tree) -> Result<()> {
 fn add_file(tree: &mut Tree, root: &Path, prefix: &[u8], path: Vec<u8>) -> Result<()> {
     let file = root.join(OsStr::from_bytes(&path));
     let size = resolve_link(&file)
-        .and_then(|file| std::fs::metadata(file))
+        .and_then(std::fs::metadata)
         .map_or(0, |found| found.len());
     tree.insert([prefix, &path].concat(), size);
     Ok(())
@@ -263,10 +263,11 @@ fn missing_wal(inventory: &mut Inventory, tree: &Tree) -> Result<()> {
     }
     let mut reader = HashListReader::open(&list)?;
     while let Some(line) = reader.next_line()? {
-        if line.path.starts_with(b"data/pg_wal/") && !tree.contains_key(&line.path) {
-            if let Some((path, ..)) = true_name(inventory, &line.path) {
-                inventory.missing.push(path);
-            }
+        if line.path.starts_with(b"data/pg_wal/")
+            && !tree.contains_key(&line.path)
+            && let Some((path, ..)) = true_name(inventory, &line.path)
+        {
+            inventory.missing.push(path);
         }
     }
     Ok(())
