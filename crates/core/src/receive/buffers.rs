@@ -27,11 +27,12 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Buffers of `size` bytes each, together about `budget` bytes.
+    /// Buffers of `size` bytes each, together about `budget` bytes. A budget below eight buffers is raised to that: one
+    /// batch and one frame are always being filled, and who waits for them to be given back would wait for ever.
     pub fn new(size: usize, budget: usize) -> Self {
         Self {
             size,
-            budget,
+            budget: budget.max(8 * size),
             in_flight: AtomicUsize::new(0),
             plain: Mutex::new(Vec::new()),
             frames: Mutex::new(Vec::new()),
@@ -124,6 +125,10 @@ mod tests {
     #[test]
     fn the_waker_is_called_once_below_half() {
         let buffers = Buffers::new(10, 40);
+        assert!(
+            (0..8).all(|_| buffers.below_budget() && !buffers.take().is_empty()) && !buffers.below_budget()
+        );
+        let buffers = Buffers::new(10, 80);
         let calls = Arc::new(AtomicUsize::new(0));
         let waker = || {
             let calls = Arc::clone(&calls);
@@ -133,12 +138,12 @@ mod tests {
         };
         buffers.on_drained(waker());
         assert_eq!(calls.load(Ordering::SeqCst), 1, "nothing is in flight");
-        let held: Vec<_> = (0..4).map(|_| buffers.take()).collect();
+        let held: Vec<_> = (0..8).map(|_| buffers.take()).collect();
         assert!(!buffers.below_budget());
         buffers.on_drained(waker());
         for (given, buffer) in held.into_iter().enumerate() {
             buffers.give(buffer);
-            assert_eq!(calls.load(Ordering::SeqCst), if given < 2 { 1 } else { 2 });
+            assert_eq!(calls.load(Ordering::SeqCst), if given < 4 { 1 } else { 2 });
         }
         assert!(buffers.below_budget());
     }

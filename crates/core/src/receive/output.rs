@@ -33,13 +33,7 @@ pub struct Stored {
 impl Output {
     /// Creates the file, and its directory when the archive did not have it, and writes the cipher's header.
     pub fn create(path: &Path, sealing: Option<&Sealing>) -> Result<Self> {
-        let file = match create_new(path) {
-            Err(_) if path.parent().is_some_and(|parent| !parent.exists()) => {
-                create_parents(path)?;
-                create_new(path)?
-            }
-            other => other?,
-        };
+        let file = create_with_parents(path)?;
         let sealer = sealing
             .map(|sealing| Sealer::new(sealing.mode, &sealing.secret))
             .transpose()?;
@@ -133,6 +127,15 @@ impl Output {
             self.flushed = self.offset;
         }
     }
+}
+
+/// Creates a file, and directories above it that the archive did not have. Two workers may come to the same directory
+/// at the same moment, so the second attempt says what is wrong.
+fn create_with_parents(path: &Path) -> Result<File> {
+    create_new(path).or_else(|_| {
+        create_parents(path)?;
+        create_new(path)
+    })
 }
 
 /// Creates the directories above a path, mode 0700.
