@@ -40,8 +40,8 @@ async function show(pgmoneta, program, args) {
 /** @param {Server} server */
 async function fill(server) {
   const { addNoise, buildWorkload } = await import('../test/support/workload.mjs');
-  await buildWorkload(server, { rows: 100_000 });
-  await addNoise(server, 24);
+  await buildWorkload(server, { rows: 30_000 });
+  await addNoise(server, 48);
   const size = await server.value('SELECT pg_size_pretty(sum(pg_database_size(oid))) FROM pg_database');
   story.line(
     `   ${size}: every kind of index, large objects, two tablespaces, unlogged tables, names that need quoting`,
