@@ -226,6 +226,66 @@ mod tests {
         assert!(read(b"[]\n").is_err());
     }
 
+    /// PostgreSQL's own `pg_verifybackup`, where `PG_REFEREES` names the directory of its programs.
+    #[test]
+    fn the_referee_accepts_both_versions() {
+        let Some(programs) = std::env::var_os("PG_REFEREES") else {
+            eprintln!("PG_REFEREES is not set: pg_verifybackup was not asked");
+            return;
+        };
+        let program = Path::new(&programs).join("pg_verifybackup");
+        let version = std::process::Command::new(&program)
+            .arg("--version")
+            .output()
+            .unwrap();
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        let control = if version.contains(") 17") { 1700 } else { 1800 };
+        let names: [&[u8]; 4] = [b"plain", b"a \"b\\c\n", "\u{fc}".as_bytes(), b"not \xff UTF-8"];
+        for identifier in [None, Some(7_710_222_501_349_654_523)] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut contents: Vec<(Vec<u8>, Vec<u8>)> =
+                names.iter().map(|name| (name.to_vec(), name.to_vec())).collect();
+            let control = crate::block::control_file(control, 7_710_222_501_349_654_523);
+            contents.push((b"global/pg_control".to_vec(), control));
+            std::fs::create_dir(directory.path().join("global")).unwrap();
+            let mut files = Vec::new();
+            for (index, (path, bytes)) in contents.into_iter().enumerate() {
+                use std::os::unix::ffi::OsStrExt;
+                std::fs::write(directory.path().join(std::ffi::OsStr::from_bytes(&path)), &bytes).unwrap();
+                let (algorithm, kind) = [
+                    (ChecksumAlgorithm::Crc32c, crate::digest::DigestKind::Crc32c),
+                    (ChecksumAlgorithm::Sha224, crate::digest::DigestKind::Sha224),
+                    (ChecksumAlgorithm::Sha256, crate::digest::DigestKind::Sha256),
+                    (ChecksumAlgorithm::Sha384, crate::digest::DigestKind::Sha384),
+                    (ChecksumAlgorithm::Sha512, crate::digest::DigestKind::Sha512),
+                ][index];
+                let checksum = kind.of(&bytes).as_bytes().to_vec();
+                files.push(ManifestFile {
+                    path,
+                    size: bytes.len() as u64,
+                    algorithm,
+                    checksum,
+                    ..sample()
+                });
+            }
+            std::fs::write(
+                directory.path().join("backup_manifest"),
+                write(&files, &[RANGE], identifier),
+            )
+            .unwrap();
+            let asked = std::process::Command::new(&program)
+                .arg("-n")
+                .arg(directory.path())
+                .output()
+                .unwrap();
+            assert!(
+                asked.status.success(),
+                "{}",
+                String::from_utf8_lossy(&asked.stderr)
+            );
+        }
+    }
+
     fn entry() -> impl Strategy<Value = ManifestFile> {
         let part = proptest::collection::vec(
             any::<u8>().prop_map(|byte| if byte == b'/' || byte == 0 { b'_' } else { byte }),

@@ -479,3 +479,37 @@ fn nothing_is_read_from_outside_by_a_forged_list() {
     }
     assert!(StoredBackup::open(&fixture.directory.join(LABEL), keys()).is_err());
 }
+
+/// PostgreSQL's own `pg_verifybackup`, where `PG_REFEREES` names the directory of its programs.
+#[test]
+fn the_referee_accepts_the_result() {
+    let Some(programs) = std::env::var_os("PG_REFEREES") else {
+        eprintln!("PG_REFEREES is not set: pg_verifybackup was not asked");
+        return;
+    };
+    let accepts = |fixture: &Fixture| {
+        let program = Path::new(&programs).join("pg_verifybackup");
+        let output = std::process::Command::new(program)
+            .arg("-n")
+            .arg(fixture.target())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    for ours in [true, false] {
+        let mut image = small_image();
+        image.insert(b"tablespace_map".to_vec(), b"16384 /mnt/fast\n".to_vec());
+        image.insert(
+            "share/q\"uo\\te \n\u{e9}".as_bytes().to_vec(),
+            b"escaped".to_vec(),
+        );
+        let fixture = Fixture::store(Form::new(ours, Codec::Zstd, GCM), image);
+        fixture.restore().unwrap();
+        assert_eq!(accepts(&fixture), (true, String::new()));
+        std::fs::write(fixture.target().join("base/1/2600"), b"x").unwrap();
+        assert!(!accepts(&fixture).0, "the referee is awake");
+    }
+}
