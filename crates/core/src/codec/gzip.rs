@@ -11,7 +11,8 @@ use super::decode::{Engine, Step};
 use super::encode::EncodedFrame;
 use super::incompressible::encode_adaptive;
 
-const FASTEST: i32 = 1;
+/// The level for data that does not shrink: stored blocks. Level 1 of the library would enlarge it by a twentieth.
+const STORED: i32 = 0;
 
 /// An empty final block with fixed codes.
 const FINAL_BLOCK: [u8; 2] = [0x03, 0x00];
@@ -20,7 +21,7 @@ pub(super) struct GzipEncoder {
     level: i32,
     wanted: Compress,
     /// Made when the first incompressible piece is met.
-    fastest: Option<Compress>,
+    stored: Option<Compress>,
 }
 
 impl GzipEncoder {
@@ -28,22 +29,29 @@ impl GzipEncoder {
         Self {
             level,
             wanted: deflater(level),
-            fastest: None,
+            stored: None,
         }
     }
 
     pub(super) fn encode(&mut self, plain: &[u8], level: i32, out: &mut EncodedFrame) -> Result<()> {
-        encode_adaptive(plain, level, FASTEST, out, |bytes, level, out| {
-            let deflate = if level == self.level {
-                &mut self.wanted
-            } else {
-                self.fastest.get_or_insert_with(|| deflater(level))
-            };
-            deflate.reset();
-            deflate_piece(deflate, bytes, &mut out.data)
+        encode_adaptive(plain, level, STORED, out, |bytes, level, out| {
+            self.piece(bytes, level, &mut out.data)
         })?;
+        if out.data.len() > plain.len() {
+            self.piece(plain, STORED, &mut out.data)?;
+        }
         out.check = crc32fast::hash(plain);
         Ok(())
+    }
+
+    fn piece(&mut self, plain: &[u8], level: i32, out: &mut Vec<u8>) -> Result<()> {
+        let deflate = if level == self.level {
+            &mut self.wanted
+        } else {
+            self.stored.get_or_insert_with(|| deflater(level))
+        };
+        deflate.reset();
+        deflate_piece(deflate, plain, out)
     }
 }
 

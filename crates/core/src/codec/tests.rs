@@ -273,6 +273,22 @@ fn compressible_data_is_hardly_larger_for_the_shortcut() {
 }
 
 #[test]
+fn random_data_grows_by_less_than_a_hundredth() {
+    for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4, Codec::Bzip2] {
+        for level in LEVELS {
+            for size in [20_000, 1 << 20] {
+                let stored = encode(CodecSpec::new(codec, level), &random(size, 11)).len();
+                // The tables of a bzip2 block take some hundred bytes.
+                assert!(
+                    stored < size + size / 100 + 600,
+                    "{codec:?} {level}: {size} became {stored}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn names_and_codes() {
     for codec in Codec::COMPRESSING {
         assert_eq!(Codec::from_name(codec.name()).unwrap(), codec);

@@ -4,6 +4,7 @@
 //! CRC-32C and BLAKE3 can be computed for the pieces of a file in parallel and put together afterwards
 //! ([`crc32c_combine`], [`Blake3Pieces`]); the SHA-2 family cannot.
 
+mod combine;
 mod hasher;
 mod hex;
 mod tree;
@@ -27,5 +28,5 @@ pub fn crc32c_append(crc: u32, data: &[u8]) -> u32 {
 /// CRC-32C of two byte strings behind one another, from the checksums of both and the length of the second.
 #[must_use]
 pub fn crc32c_combine(first: u32, second: u32, second_len: usize) -> u32 {
-    ::crc32c::crc32c_combine(first, second, second_len)
+    combine::combine(first, second, second_len as u64)
 }
