@@ -93,7 +93,7 @@ impl Lists<'_> {
             count += 1;
         }
         writer.line(b"data/backup_manifest", &self.manifest)?;
-        self.extra(&mut |name, digest| {
+        self.extra(|name, digest| {
             count += 1;
             writer.line(name, digest)
         })?;
@@ -102,7 +102,7 @@ impl Lists<'_> {
     }
 
     /// Files that were fetched beside the stream, below `extra/`.
-    fn extra(&self, line: &mut dyn FnMut(&[u8], &[u8; 64]) -> Result<()>) -> Result<()> {
+    fn extra(&self, mut line: impl FnMut(&[u8], &[u8; 64]) -> Result<()>) -> Result<()> {
         let mut open = vec![self.directory.join("extra")];
         if open[0].symlink_metadata().is_err() {
             return Ok(());
