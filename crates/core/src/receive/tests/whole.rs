@@ -161,14 +161,24 @@ fn directories_and_links_of_the_image_are_recorded() {
     assert!(directories.contains(&"pg_notify".to_owned()));
     assert!(directories.contains(&"pg_tblspc/16384/PG_17_202406281/5".to_owned()));
     assert_eq!(links, [(b"pg_tblspc/16384".to_vec(), b"/srv/ts".to_vec())]);
+}
+
+#[test]
+fn the_list_of_plain_files_is_that_of_the_manifest() {
+    let image = Image::sample();
+    let directory = tempfile::tempdir().unwrap();
+    back_up(options(directory.path(), Codec::None), &image, HEADER).unwrap();
     let mut list = PlainListReader::open(&directory.path().join("backup.manifest")).unwrap();
-    assert!(
-        list.next_line()
-            .unwrap()
-            .unwrap()
-            .path
-            .starts_with(b"pg_tblspc/16384/PG_17")
-    );
+    for (path, data) in image
+        .files()
+        .iter()
+        .filter(|(path, _)| !path.starts_with("pg_wal/0"))
+    {
+        let line = list.next_line().unwrap().unwrap();
+        assert_eq!(line.path, path.as_bytes());
+        assert_eq!(line.checksum, DigestKind::Crc32c.of(data).as_bytes());
+    }
+    assert_eq!(list.next_line().unwrap(), None);
 }
 
 #[test]
