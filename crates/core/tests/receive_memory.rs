@@ -1,6 +1,7 @@
 //! Memory does not grow with the backup: 3 GiB go through a receiver, and the process stays small. A test of its own
 //! process, as the peak of a process is what the system tells.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)] // all of this file is a test
 
 use pgmoneta_core::codec::{Codec, CodecSpec};
 use pgmoneta_core::receive::{Options, Receiver};
