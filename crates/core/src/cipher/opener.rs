@@ -64,7 +64,7 @@ enum Stage {
         hint: Option<CipherMode>,
         secret: MasterSecret,
     },
-    Body(Body),
+    Body(Box<Body>),
     /// Everything was authenticated.
     Ended,
     Failed(Error),
@@ -204,7 +204,7 @@ impl Opener {
                 }
                 Stage::Header { hint, secret } => {
                     let body = self.begin(hint, &secret).map_err(|error| self.fail(error))?;
-                    self.stage = Stage::Body(body);
+                    self.stage = Stage::Body(Box::new(body));
                 }
                 Stage::Body(mut body) => match self.advance(&mut body) {
                     Err(error) => return Err(self.fail(error)),

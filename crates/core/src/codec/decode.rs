@@ -184,8 +184,8 @@ type Rewound = Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>;
 /// Looks at the first four bytes to tell frames from blocks.
 enum Lz4Reader {
     Unknown(Option<Box<dyn Read + Send>>),
-    Frames(Frames<Rewound>),
-    Blocks(Lz4Blocks<io::BufReader<Rewound>>),
+    Frames(Box<Frames<Rewound>>),
+    Blocks(Box<Lz4Blocks<io::BufReader<Rewound>>>),
 }
 
 impl Lz4Reader {
@@ -198,11 +198,14 @@ impl Lz4Reader {
         let rewound = Cursor::new(first).chain(source);
         if magic == LZ4_MAGIC || magic & 0xffff_fff0 == LZ4_SKIPPABLE {
             let engine = Lz4Decoder::new().map_err(io::Error::other)?;
-            Ok(Self::Frames(Frames::new(Codec::Lz4, Box::new(engine), rewound)))
-        } else {
-            Ok(Self::Blocks(Lz4Blocks::new(io::BufReader::with_capacity(
-                INPUT, rewound,
+            Ok(Self::Frames(Box::new(Frames::new(
+                Codec::Lz4,
+                Box::new(engine),
+                rewound,
             ))))
+        } else {
+            let source = io::BufReader::with_capacity(INPUT, rewound);
+            Ok(Self::Blocks(Box::new(Lz4Blocks::new(source))))
         }
     }
 }

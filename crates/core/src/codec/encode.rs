@@ -39,7 +39,7 @@ pub struct FrameEncoder {
 
 enum Kind {
     None,
-    Gzip(GzipEncoder),
+    Gzip(Box<GzipEncoder>),
     Zstd(ZstdEncoder),
     Lz4(Lz4Encoder),
     Bzip2,
@@ -54,7 +54,7 @@ impl FrameEncoder {
         let spec = CodecSpec::new(spec.codec, spec.level);
         let kind = match spec.codec {
             Codec::None => Kind::None,
-            Codec::Gzip => Kind::Gzip(GzipEncoder::new(spec.level)),
+            Codec::Gzip => Kind::Gzip(Box::new(GzipEncoder::new(spec.level))),
             Codec::Zstd => Kind::Zstd(ZstdEncoder::new()?),
             Codec::Lz4 => Kind::Lz4(Lz4Encoder::new()?),
             Codec::Bzip2 => Kind::Bzip2,
