@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { type ConfigurationPaths, loadConfiguration, resolveConfigurationPaths } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { ManagementListener, socketPathIn } from '../management/index.js';
 import { notifyServiceManager } from '../native/system.js';
+import { makeDirectories } from '../repository/directories.js';
 import { lock } from '../repository/locks.js';
 import { repositoryLockPath } from '../repository/paths.js';
 import { reload } from './conf.js';
@@ -77,10 +77,11 @@ async function serve(options: DaemonOptions): Promise<number> {
   const cleanup: (() => void | Promise<void>)[] = [() => log.close()];
   try {
     const { main } = configuration;
-    await mkdir(main.base_dir, { recursive: true, mode: 0o700 }).catch((error: Error) => {
+    await makeDirectories(main.base_dir).catch((error: Error) => {
       throw new PgmonetaError('IO', `base_dir ${main.base_dir} cannot be made: ${error.message}`, { cause: error });
     });
-    const repositoryLock = await lock(repositoryLockPath(main.base_dir), 'exclusive', 'daemon', 'REPOSITORY_LOCKED');
+    const what = `daemon on the repository ${main.base_dir}`;
+    const repositoryLock = await lock(repositoryLockPath(main.base_dir), 'exclusive', what, 'REPOSITORY_LOCKED');
     cleanup.unshift(() => repositoryLock.release());
     const stop = new AbortController();
     const state = createState(configuration, credentials, log, stop);

@@ -1,7 +1,8 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
+import { makeDirectories } from '../repository/directories.js';
 import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import type { Log } from './log.js';
@@ -42,7 +43,7 @@ export async function sweepServer(paths: ServerPaths, server: string, log: Log):
 export async function sweepRepository(baseDir: string, servers: readonly string[], log: Log): Promise<void> {
   for (const server of servers) {
     const paths = serverPaths(baseDir, server);
-    for (const directory of [paths.backups, paths.wal]) await mkdir(directory, { recursive: true, mode: 0o700 });
+    for (const directory of [paths.backups, paths.wal]) await makeDirectories(directory);
     await sweepServer(paths, server, log);
   }
 }

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
 import { describeMissing, findBackup, listBackups, type StoredBackup } from '../repository/catalogue.js';
+import { makeDirectories } from '../repository/directories.js';
 import { renameDurable } from '../repository/durable.js';
 import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
@@ -73,7 +73,7 @@ function chooseBackup(
 
 async function removeBackup(paths: ServerPaths, backup: StoredBackup): Promise<void> {
   try {
-    await mkdir(paths.trash, { recursive: true, mode: 0o700 });
+    await makeDirectories(paths.trash);
     const leaving = join(paths.trash, `${backup.label}-${process.pid}-${Date.now()}`);
     await renameDurable(backup.directory, leaving);
     await removeTree(leaving);

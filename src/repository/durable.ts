@@ -1,6 +1,7 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncDirectory, writeFileDurable } from '../native/fs.js';
+import { makeDirectories } from './directories.js';
 
 /** Renames within one file system and makes the change durable on both sides. */
 export async function renameDurable(from: string, to: string): Promise<void> {
@@ -11,6 +12,6 @@ export async function renameDurable(from: string, to: string): Promise<void> {
 
 /** Replaces a small text file, mode 0600, in one step; its directory is made when it is missing. */
 export async function writeTextDurable(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectories(dirname(path));
   await writeFileDurable(path, text);
 }

@@ -2,6 +2,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PgmonetaError } from '../errors/index.js';
+import { makeDirectories } from './directories.js';
 import type { ServerPaths } from './paths.js';
 
 const LABEL = /^[0-9]{14}$/;
@@ -42,8 +43,8 @@ export async function reserveLabel(
   newest: string | undefined,
   patience = 10,
 ): Promise<{ label: string; directory: string }> {
-  await mkdir(paths.staging, { recursive: true, mode: 0o700 });
-  await mkdir(paths.backups, { recursive: true, mode: 0o700 });
+  await makeDirectories(paths.staging);
+  await makeDirectories(paths.backups);
   for (let tries = 0; tries <= patience; tries++) {
     const label = labelOf(new Date());
     const free = (newest === undefined || label > newest) && !(await exists(join(paths.backups, label)));

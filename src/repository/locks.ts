@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type ErrorCode, PgmonetaError } from '../errors/index.js';
 import { acquireLock, type LockHandle, readLockOwner } from '../native/fs.js';
+import { makeDirectories } from './directories.js';
 
 /** Who holds a lock, as a refused process can read it. */
 export interface LockOwner {
@@ -22,7 +22,7 @@ export async function lock(
   verb: string,
   refusal: ErrorCode,
 ): Promise<LockHandle> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectories(dirname(path));
   const owner: LockOwner = { verb, pid: process.pid, since: new Date().toISOString() };
   try {
     return acquireLock(path, mode, JSON.stringify(owner));

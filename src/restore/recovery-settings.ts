@@ -58,8 +58,9 @@ export function recoverySettings(position: Position, primary: PrimaryConnection)
   const parameters: [string, string][] = TARGETS.map((name) => [name, '']);
   const set = (name: string, value: string): void => {
     const index = parameters.findIndex(([other]) => other === name);
-    if (index >= 0) parameters[index] = [name, value];
-    else parameters.push([name, value]);
+    // The target goes behind the ones that are cleared: PostgreSQL refuses to clear one while another is set.
+    if (index >= 0) parameters.splice(index, 1);
+    parameters.push([name, value]);
   };
   if (target.kind === 'immediate') set('recovery_target', 'immediate');
   else if (target.kind !== 'none' && target.kind !== 'current') set(`recovery_target_${target.kind}`, target.value);

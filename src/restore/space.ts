@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
+import { makeDirectories } from '../repository/directories.js';
 
 /** Bytes wanted in a directory (which need not exist yet). */
 export interface SpaceDemand {
@@ -16,6 +16,15 @@ export interface SpaceSupply {
 
 const MARGIN = 1.02;
 
+async function makeParent(directory: string): Promise<void> {
+  await makeDirectories(directory).catch((error: Error) => {
+    throw new PgmonetaError('RESTORE_SETUP', `the directory ${directory} cannot be made: ${error.message}`, {
+      cause: error,
+      hint: "choose one that the daemon's user may write to",
+    });
+  });
+}
+
 /**
  * Adds up demands per file system and refuses when one cannot hold its share.
  * @throws PgmonetaError RESTORE_NODISK naming each file system that is too small
@@ -27,7 +36,7 @@ export async function checkRestoreSpace(
   const perDevice = new Map<string, { wanted: number; available: number; directories: string[] }>();
   for (const { directory, bytes } of demands) {
     const parent = dirname(directory);
-    await mkdir(parent, { recursive: true, mode: 0o700 });
+    await makeParent(parent);
     const supply = await supplyOf(parent);
     const key = String(supply.device);
     const entry = perDevice.get(key) ?? { wanted: 0, available: supply.available, directories: [] };

@@ -1,5 +1,6 @@
-import { PgmonetaError } from '../../errors/index.js';
+import { asPgmonetaError, PgmonetaError } from '../../errors/index.js';
 import { type CommandInput, command } from '../shared/declare.js';
+import { EXIT } from '../shared/exit-codes.js';
 
 export default command({
   summary: 'Run the daemon',
@@ -16,14 +17,21 @@ async function start({ flags }: CommandInput): Promise<number> {
     });
   }
   const { runDaemon } = await import('../../daemon/index.js');
-  return runDaemon({
-    ...given('config', flags.text('config')),
-    ...given('users', flags.text('users')),
-    ...given('admins', flags.text('admins')),
-    ...given('directory', flags.text('directory')),
-    daemonize: flags.has('daemon'),
-    lenient: flags.has('lenient'),
-  });
+  try {
+    return await runDaemon({
+      ...given('config', flags.text('config')),
+      ...given('users', flags.text('users')),
+      ...given('admins', flags.text('admins')),
+      ...given('directory', flags.text('directory')),
+      daemonize: flags.has('daemon'),
+      lenient: flags.has('lenient'),
+    });
+  } catch (error) {
+    // A daemon that cannot start ends with 1, as service managers and scripts know it from 0.21.
+    const { message, hint } = asPgmonetaError(error);
+    process.stderr.write(`pgmoneta: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`);
+    return EXIT.usage;
+  }
 }
 
 function given<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {

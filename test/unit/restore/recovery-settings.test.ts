@@ -40,6 +40,13 @@ describe('recovery settings', () => {
     });
   });
 
+  it('set the target behind the cleared ones, or PostgreSQL would see two', () => {
+    const names = settings('immediate').parameters.map(([name]) => name);
+    for (const cleared of ['name', 'xid', 'lsn', 'time']) {
+      expect(names.indexOf(`recovery_target_${cleared}`)).toBeLessThan(names.indexOf('recovery_target'));
+    }
+  });
+
   it('make a standby that knows its primary, without a password', () => {
     expect(settings('replica').signal).toBe('standby.signal');
     expect(asObject('replica').primary_conninfo).toBe(
