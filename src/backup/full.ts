@@ -149,6 +149,7 @@ async function finish(start: BackupStart, receiver: BackupReceiver, streamed: St
   const { order, label, directory } = start;
   order.onProgress('Manifest', 0, 0);
   const received = await receiver.check();
+  if (received.linkRefused !== undefined) order.warn(received.linkRefused);
   order.signal.throwIfAborted();
   const labelFile = parseBackupLabel(received.backupLabel);
   checkIdentity(start, received, streamed, labelFile.startLsn);

@@ -5,12 +5,11 @@ import type { ServerFacts, Tablespace } from '../postgres/index.js';
  * `backup.info` cannot hold are percent-encoded.
  */
 export function tablespaceDirectory(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what has to be found
-  const safe = name.replace(
-    /[/%\0-\x1f\x7f]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  );
-  return `tblspc_${safe}`;
+  const encode = (character: string): string =>
+    character < ' ' || '/%\x7f'.includes(character)
+      ? `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+      : character;
+  return `tblspc_${[...name].map(encode).join('')}`;
 }
 
 /** The tablespaces that have an archive of their own: those within the data directory come with it. */

@@ -3,6 +3,7 @@
 //! What is kept in memory of the previous backup is 56 bytes a file: a hash of the stored name, the digest of the plain
 //! bytes, the stored size and where its line in `backup.sha512` is.
 
+use super::buffers::lock;
 use super::options::{LinkOptions, Options};
 use super::shared::Shared;
 use crate::cipher::{CipherMode, opener};
@@ -16,6 +17,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 /// Longest line of a hash list: 128 digits and an escaped path.
@@ -37,6 +39,14 @@ pub struct LinkSource {
     device: u64,
     list: File,
     entries: Vec<Entry>,
+    damaged: Mutex<Damaged>,
+}
+
+/// Stored files of the previous backup that are not what its hash list says.
+#[derive(Debug, Clone, Default)]
+pub struct Damaged {
+    pub count: u64,
+    pub first: Option<PathBuf>,
 }
 
 /// A stored file of the previous backup with the wanted content.
@@ -88,6 +98,7 @@ impl LinkSource {
             device,
             list,
             entries,
+            damaged: Mutex::default(),
         })
     }
 
@@ -108,11 +119,31 @@ impl LinkSource {
         let path = self.directory.join(OsStr::from_bytes(stored));
         let found = path.symlink_metadata().ok()?;
         let usable = found.is_file() && found.len() == entry.stored_size && found.dev() == self.device;
-        usable.then_some(Previous {
+        if !usable {
+            return None;
+        }
+        if !self.is_sound(&path, &sha512) {
+            let mut damaged = lock(&self.damaged);
+            damaged.count += 1;
+            damaged.first.get_or_insert(path);
+            return None;
+        }
+        Some(Previous {
             path,
             stored_size: entry.stored_size,
             sha512,
         })
+    }
+
+    /// What was found damaged so far.
+    pub fn damaged(&self) -> Damaged {
+        lock(&self.damaged).clone()
+    }
+
+    /// A disk may have changed what was right when it was written: nothing is linked that is not read again. That
+    /// costs less than encoding and writing the file anew.
+    fn is_sound(&self, path: &Path, sha512: &[u8; 64]) -> bool {
+        crate::fs::hash_file_sha512(path).is_ok_and(|found| found == crate::digest::to_hex(sha512))
     }
 
     /// Makes `target`, which does not exist, a link to the stored file; `false` when the file system refuses, for

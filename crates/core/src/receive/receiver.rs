@@ -258,7 +258,15 @@ impl Receiver {
             captured,
             self.shared.progress(),
         )?;
-        received.link_refused.clone_from(&self.link_refused);
+        received.link_refused = self.link_refused.clone().or_else(|| {
+            let damaged = self.shared.links.as_ref()?.damaged();
+            let first = damaged.first?;
+            Some(format!(
+                "{} stored files of the previous backup are damaged, the first is {}: they were written anew",
+                damaged.count,
+                first.display()
+            ))
+        });
         self.complete = Some(Complete {
             directories,
             manifest,

@@ -77,6 +77,28 @@ fn unchanged_files_are_linked_and_nothing_else() {
 }
 
 #[test]
+fn a_stored_file_that_the_disk_has_changed_is_written_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let image = Image::sample();
+    let base = options(&root.path().join("one"), Codec::Zstd);
+    back_up(base.clone(), &image, &header("client-zstd", "none")).unwrap();
+    for name in ["data/base/1/1259.zstd", "data/base/5/120.zstd"] {
+        let victim = root.path().join("one").join(name);
+        let mut bytes = std::fs::read(&victim).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&victim, bytes).unwrap();
+    }
+    let received = linked(root.path(), "two", base, &image);
+    let told = received.link_refused.unwrap();
+    assert!(
+        told.starts_with("2 stored files of the previous backup are damaged"),
+        "{told}"
+    );
+    judge(&root.path().join("two"), &image, Codec::Zstd, None);
+}
+
+#[test]
 fn links_can_follow_links() {
     let root = tempfile::tempdir().unwrap();
     let image = Image::sample();
