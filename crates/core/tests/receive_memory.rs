@@ -27,7 +27,9 @@ fn header(name: &str, size: u64) -> Vec<u8> {
 fn push(receiver: &mut Receiver, bytes: &[u8]) {
     if !receiver.push(bytes).unwrap() {
         let (wake, woken) = std::sync::mpsc::channel();
-        receiver.watch().on_drained(Box::new(move || wake.send(()).unwrap_or_default()));
+        receiver
+            .watch()
+            .on_drained(Box::new(move || wake.send(()).unwrap_or_default()));
         woken.recv().unwrap();
     }
 }
@@ -35,7 +37,10 @@ fn push(receiver: &mut Receiver, bytes: &[u8]) {
 /// Peak of the resident set, in bytes.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
@@ -69,5 +74,10 @@ fn three_gibibytes_and_many_files_in_little_memory() {
     let progress = receiver.watch().progress();
     assert_eq!((progress.plain_bytes, progress.files), (3 * GIB, 2003));
     let grown = peak() - before;
-    assert!(grown < 3 * BUDGET as u64, "{} MiB for a budget of {} MiB", grown >> 20, BUDGET >> 20);
+    assert!(
+        grown < 3 * BUDGET as u64,
+        "{} MiB for a budget of {} MiB",
+        grown >> 20,
+        BUDGET >> 20
+    );
 }
