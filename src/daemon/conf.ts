@@ -53,6 +53,6 @@ export async function setVerb(state: DaemonState, request: JsonObject): Promise<
   const { next, result } = setConfigurationValue(state.configuration, key, value);
   state.log.reconfigure(next.main);
   state.configuration = next;
-  state.log.info(`conf set ${key}: ${String(result['message'])}`);
+  state.log.info(`conf set ${key}: ${String(result.message)}`);
   return result;
 }

@@ -49,13 +49,13 @@ function zone(moment: Date): string {
 
 /** Turns one of pino's JSON records into the line for people. */
 export function formatRecord(record: Record<string, unknown>, prefix: string): string {
-  const moment = new Date(typeof record['time'] === 'number' ? record['time'] : Date.now());
-  const word = WORDS.get(Number(record['level'])) ?? 'INFO';
+  const moment = new Date(typeof record.time === 'number' ? record.time : Date.now());
+  const word = WORDS.get(Number(record.level)) ?? 'INFO';
   const fields = Object.entries(record)
     .filter(([key]) => !RESERVED.has(key))
     .map(([key, value]) => ` ${key}=${fieldText(value)}`)
     .join('');
-  const message = String(record['msg'] ?? '').replace(/\r?\n/g, '\n    ');
+  const message = String(record.msg ?? '').replace(/\r?\n/g, '\n    ');
   return `${strftime(prefix, moment)} ${word.padEnd(5)} ${message}${fields}\n`;
 }
 

@@ -51,7 +51,7 @@ export function openLog(main: MainSettings): Log {
   const destination = {
     write: (text: string): void => {
       const record = JSON.parse(text) as Record<string, unknown>;
-      sink.write(formatRecord(record, prefix), Number(record['level']));
+      sink.write(formatRecord(record, prefix), Number(record.level));
     },
   };
   const logger = pino(

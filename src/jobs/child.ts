@@ -33,7 +33,7 @@ function progressReporter(): (progress: JobProgress) => void {
 }
 
 async function run(message: Extract<ToJob, { type: 'start' }>): Promise<void> {
-  process.title = `pgmoneta: ${message.verb} ${String(message.request['Server'] ?? '')}`.trim();
+  process.title = `pgmoneta: ${message.verb} ${String(message.request.Server ?? '')}`.trim();
   const context: JobContext = {
     configuration: message.configuration,
     password: message.password,

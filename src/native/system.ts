@@ -11,7 +11,7 @@ interface SystemAddon {
  * @param state systemd's form, for example `READY=1`
  */
 export function notifyServiceManager(state: string): void {
-  const socket = process.env['NOTIFY_SOCKET'];
+  const socket = process.env.NOTIFY_SOCKET;
   if (socket) nativeSync(() => loadAddon<SystemAddon>().sdNotify(socket, state));
 }
 

@@ -118,7 +118,7 @@ fn link_codec(code: u32) -> Result<Codec> {
 }
 
 fn size(limit: f64) -> Result<usize> {
-    if limit >= 0.0 && limit <= 9_007_199_254_740_991.0 {
+    if (0.0..=9_007_199_254_740_991.0).contains(&limit) {
         return Ok(limit as usize);
     }
     Err(Error::new(

@@ -1,5 +1,8 @@
 //! The Node addon: each file converts the arguments of one capability and calls `pgmoneta_core`.
 
+// In a test build napi exports nothing, so that nothing seems to be used.
+#![cfg_attr(test, allow(dead_code, unused_imports))]
+
 mod codec;
 mod crypto;
 mod error;

@@ -30,7 +30,7 @@ export async function verify(input: CommandInput): Promise<number> {
   const { reply } = await sendRequest(settings, 'verify', request, needs);
   const answer = await reply;
   const code = await present(answer, settings);
-  const faults = failedFiles(answer.document['Response']);
+  const faults = failedFiles(answer.document.Response);
   if (code !== EXIT.ok || faults === 0 || settings.exitZero) return code;
   await tell([`verify: ${faults} ${faults === 1 ? 'file is' : 'files are'} not as they should be`], settings);
   return EXIT.failed;
@@ -38,7 +38,7 @@ export async function verify(input: CommandInput): Promise<number> {
 
 /** How many files a reply lists as failed; an empty list arrives as an empty object. */
 function failedFiles(response: JsonValue | undefined): number {
-  const files = isJsonObject(response) ? response['Files'] : undefined;
-  const failed = isJsonObject(files) ? files['Failed'] : undefined;
+  const files = isJsonObject(response) ? response.Files : undefined;
+  const failed = isJsonObject(files) ? files.Failed : undefined;
   return Array.isArray(failed) ? failed.length : 0;
 }
