@@ -1,3 +1,4 @@
+import { PRODUCT_VERSION } from '../management/index.js';
 import type { ReceivedSummary } from '../native/receiver.js';
 import { formatLsn } from '../postgres/index.js';
 import type { BackupInfo } from '../repository/backup-info.js';
@@ -5,12 +6,10 @@ import { codecOf, compressionCode, encryptionCode } from '../repository/codes.js
 import type { BackupLabelFile } from './backup-label.js';
 import type { BackupStart } from './full.js';
 import type { StreamedBackup } from './stream.js';
-import { separateTablespaces, tablespaceDirectory } from './tablespace-name.js';
+import { tablespaceDirectory } from './tablespace-name.js';
 
 /** Version of the repository format that is written; readers derive the cipher's envelope from it. */
 const FORMAT_VERSION = '0.21.0';
-/** Version of `backup.json`. */
-const PRODUCT_VERSION = '0.1.0';
 
 /** What a backup came to. */
 export interface BackupOutcome {
@@ -43,7 +42,7 @@ export function describeBackup(
     keep: false,
     compression: compressionCode(order.compression),
     encryption: encryptionCode(order.encryption),
-    tablespaces: separateTablespaces(facts).map(({ oid, name, location }) => ({
+    tablespaces: facts.tablespaces.map(({ oid, name, location }) => ({
       directory: tablespaceDirectory(name),
       oid: String(oid),
       path: location,
@@ -94,7 +93,7 @@ export function jsonHeader(
     dataChecksums: facts.dataChecksums,
     plainBytes: received.plainBytes,
     storedBytes: received.storedBytes,
-    tablespaces: separateTablespaces(facts).map(({ oid, name, location }) => ({
+    tablespaces: facts.tablespaces.map(({ oid, name, location }) => ({
       oid: String(oid),
       name,
       path: location,

@@ -14,7 +14,8 @@ export async function reload(
   paths: ConfigurationPaths,
 ): Promise<Awaited<ReturnType<typeof reloadConfiguration>>> {
   try {
-    const result = await reloadConfiguration(state.configuration, paths);
+    const result = reloadConfiguration(state.configuration, paths, { lenient: state.lenient });
+    for (const warning of result.next.warnings) state.log.warn(warning);
     const credentials = await readCredentials(result.next);
     state.log.reconfigure(result.next.main);
     state.configuration = result.next;
@@ -50,7 +51,9 @@ export async function setVerb(state: DaemonState, request: JsonObject): Promise<
   if (key === undefined || value === undefined) {
     throw new PgmonetaError('CONF_SET_NOCONFIG_KEY_OR_VALUE', 'conf set needs a key and a value');
   }
-  const { next, result } = setConfigurationValue(state.configuration, key, value);
+  const { next, result } = setConfigurationValue(state.configuration, key, value, {
+    users: new Set(state.credentials.users.keys()),
+  });
   state.log.reconfigure(next.main);
   state.configuration = next;
   state.log.info(`conf set ${key}: ${String(result.message)}`);

@@ -1,6 +1,6 @@
 import type { Configuration } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
-import { deriveMasterSecret, readMasterKey, readVault } from '../security/index.js';
+import { deriveMasterSecretAsync, readMasterKey, readVault } from '../security/index.js';
 
 /** The secrets of the daemon: held in memory, handed to jobs by message, never logged. */
 export interface Credentials {
@@ -38,5 +38,5 @@ async function unlock(configuration: Configuration): Promise<Credentials> {
       hint: known.hint ?? `make one with: pgmoneta-admin -f ${configuration.files.users} user add`,
     });
   });
-  return { masterSecret: await deriveMasterSecret(key), users };
+  return { masterSecret: await deriveMasterSecretAsync(key), users };
 }

@@ -40,7 +40,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   process.umask(0o077);
   try {
     if (options.daemonize) {
-      const configuration = await loadConfiguration(await resolveConfigurationPaths(options), options);
+      const configuration = loadConfiguration(resolveConfigurationPaths(options), options);
       if (configuration.main.log_type === 'console') {
         throw new PgmonetaError(
           'CONFIGURATION_INVALID',
@@ -70,10 +70,11 @@ function tell(state: string): void {
 }
 
 async function serve(options: DaemonOptions): Promise<number> {
-  const paths = await resolveConfigurationPaths(options);
-  const configuration = await loadConfiguration(paths, options);
+  const paths = resolveConfigurationPaths(options);
+  const configuration = loadConfiguration(paths, options);
   const credentials = await readCredentials(configuration);
   const log = openLog(configuration.main);
+  for (const warning of configuration.warnings) log.warn(warning);
   const cleanup: (() => void | Promise<void>)[] = [() => log.close()];
   try {
     const { main } = configuration;
@@ -84,7 +85,7 @@ async function serve(options: DaemonOptions): Promise<number> {
     const repositoryLock = await lock(repositoryLockPath(main.base_dir), 'exclusive', what, 'REPOSITORY_LOCKED');
     cleanup.unshift(() => repositoryLock.release());
     const stop = new AbortController();
-    const state = createState(configuration, credentials, log, stop);
+    const state = createState(configuration, credentials, log, stop, options.lenient);
     await sweepRepository(
       main.base_dir,
       configuration.servers.map((server) => server.name),
@@ -113,11 +114,13 @@ function createState(
   credentials: DaemonState['credentials'],
   log: Log,
   stop: AbortController,
+  lenient: boolean,
 ): DaemonState {
   const supervisor = new Supervisor(log);
   const state: DaemonState = {
     configuration,
     credentials,
+    lenient,
     log,
     supervisor,
     servers: new ServerRegistry(

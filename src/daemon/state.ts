@@ -8,6 +8,8 @@ import type { Supervisor } from './supervisor.js';
 export interface DaemonState {
   configuration: Configuration;
   credentials: Credentials;
+  /** What 0.21 only warned about in a configuration is a warning here too. */
+  readonly lenient: boolean;
   readonly log: Log;
   readonly supervisor: Supervisor;
   readonly servers: ServerRegistry;

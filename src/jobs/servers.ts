@@ -3,9 +3,6 @@ import { type ErrorCode, PgmonetaError } from '../errors/index.js';
 import type { JsonObject } from './messages.js';
 import { optionalText } from './request.js';
 
-/** Version of the protocol and repository that we serve; ours is told beside it. */
-export const COMPATIBLE_VERSION = '0.21.0';
-
 /**
  * The server that a request names.
  * @param code the verb's error for a server that is not configured

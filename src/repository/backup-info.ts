@@ -164,7 +164,7 @@ function assemble(values: ReadonlyMap<string, string>, source: string): BackupIn
     version: text('PGMONETA_VERSION'),
     status: values.has('STATUS') ? text('STATUS') === '1' : undefined,
     label: text('LABEL'),
-    wal: text('WAL').replace('(null)', ''),
+    wal: text('WAL') === '(null)' ? '' : text('WAL'),
     backupSize: whole('BACKUP'),
     restoreSize: whole('RESTORE'),
     biggestFile: whole('BIGGEST_FILE'),
