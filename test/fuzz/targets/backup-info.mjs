@@ -36,11 +36,23 @@ export const seeds = [
   ].join('\n'),
   'STATUS=1\nWAL=(null)\n',
 ];
-export const tokens = ['=', '\n', '\r\n', 'TABLESPACES=65537\n', 'TABLESPACE1=../x\n', '\0', '99999999999999999999', '-1'];
+export const tokens = [
+  '=',
+  '\n',
+  '\r\n',
+  'TABLESPACES=65537\n',
+  'TABLESPACE1=../x\n',
+  '\0',
+  '99999999999999999999',
+  '-1',
+];
 
 /** @param {Buffer} input */
 export function run(input) {
   const info = parseBackupInfo(input.toString('utf8'), 'backup.info');
   const again = parseBackupInfo(formatBackupInfo(info), 'backup.info');
-  assert.deepEqual({ ...again, status: again.status === true, elapsed: {} }, { ...info, status: info.status === true, elapsed: {} });
+  assert.deepEqual(
+    { ...again, status: again.status === true, elapsed: {} },
+    { ...info, status: info.status === true, elapsed: {} },
+  );
 }
