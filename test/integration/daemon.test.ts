@@ -73,7 +73,10 @@ describe('its end', () => {
   });
 
   test('shutdown through the client', async () => {
+    const pid = pgmoneta.pid as number;
     await pgmoneta.cli('shutdown');
+    // A signal while it is ending would end it in another way.
+    await until('the end of the daemon', () => !alive(pid));
     expect((await pgmoneta.stop())?.code).toBe(0);
     await pgmoneta.start();
   });
