@@ -39,11 +39,27 @@ export async function sweepServer(paths: ServerPaths, server: string, log: Log):
   }
 }
 
+/**
+ * Removes lock files of restores that nobody holds. Only at the start: later a restore could be about to take one. The
+ * job of a daemon that was killed may still hold one while it cleans up; that one stays.
+ */
+async function removeTargetLocks(root: string): Promise<void> {
+  const names = await entries(root);
+  for (const name of names.filter((entry) => entry.startsWith('.restore-') && entry.endsWith('.lock'))) {
+    const path = join(root, name);
+    const held = await lock(path, 'exclusive', 'sweep', 'RESTORE_ACTIVE').catch(() => undefined);
+    if (held === undefined) continue;
+    await removeTree(path);
+    held.release();
+  }
+}
+
 /** Prepares the directories of every server and sweeps them. */
 export async function sweepRepository(baseDir: string, servers: readonly string[], log: Log): Promise<void> {
   for (const server of servers) {
     const paths = serverPaths(baseDir, server);
     for (const directory of [paths.backups, paths.wal]) await makeDirectories(directory);
+    await removeTargetLocks(paths.root);
     await sweepServer(paths, server, log);
   }
 }

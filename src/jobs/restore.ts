@@ -1,4 +1,3 @@
-import { unlink } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
@@ -64,7 +63,6 @@ export const restoreJob: Job = async (request, context) => {
     } catch (error) {
       throw cancelledAs(error, context, `the restore to ${target.final} was cancelled; nothing of it was kept`);
     } finally {
-      await unlink(targetLockPath).catch(() => {});
       targetLock.release();
     }
   } finally {
