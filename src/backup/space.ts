@@ -17,7 +17,7 @@ export interface SpaceQuestion {
 const FIRST_RATIO = 0.25;
 const MARGIN = 1.05;
 /** For what the estimate does not see: WAL written during the backup, metadata. */
-const RESERVE = 64 * 1024 * 1024;
+const RESERVE = 16 * 1024 * 1024;
 
 /** Bytes that the backup is expected to take. */
 export function expectedSize(question: SpaceQuestion): number {
@@ -38,7 +38,7 @@ export function checkSpace(question: SpaceQuestion, directory: string): void {
   const mega = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
   throw new PgmonetaError(
     'NO_SPACE',
-    `the backup needs about ${mega(needed)} (the server announces ${mega(question.announced)}), but ${directory} has ${mega(question.available)} free`,
+    `not enough space: the backup needs about ${mega(needed)} (the server announces ${mega(question.announced)}), but ${directory} has ${mega(question.available)} free`,
     { hint: 'free space there, delete old backups, or choose a stronger compression', workflow: 'Base backup' },
   );
 }
