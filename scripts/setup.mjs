@@ -31,7 +31,9 @@ async function installDependencies() {
   if (dependenciesInstalled('.')) return;
   const start = performance.now();
   say('installing npm packages');
-  await must('npm', ['ci', '--no-audit', '--no-fund'], {
+  // Not `npm ci`: it refuses where a registry lacks a build of an optional package for another platform, which nobody
+  // here needs. The versions are those of the lock file all the same.
+  await must('npm', ['install', '--no-save', '--no-audit', '--no-fund'], {
     hint: 'the packages come from the npm registry; check the network and try again',
   });
   say(`npm packages installed in ${seconds(start)} s`);
