@@ -68,6 +68,19 @@ describe('an existing target', () => {
     expect(await checkTargets(target, true)).toEqual([target.final]);
   });
 
+  it('is put back when the new one cannot take its place', async () => {
+    const target = plan(root);
+    await mkdir(target.final);
+    await writeFile(join(target.final, 'old'), '');
+    for (const { building } of target.tablespaces) await mkdir(building);
+    await expect(publish(target, [target.final])).rejects.toThrow('ENOENT');
+    expect(await readdir(target.final)).toEqual(['old']);
+    for (const { building, final } of target.tablespaces) {
+      expect(await readdir(building)).toEqual([]);
+      await expect(readdir(final)).rejects.toThrow('ENOENT');
+    }
+  });
+
   it('is replaced as a whole', async () => {
     const target = plan(root);
     await mkdir(target.final);
