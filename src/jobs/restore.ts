@@ -54,6 +54,8 @@ export const restoreJob: Job = async (request, context) => {
         masterSecret: context.masterSecret,
         signal: context.signal,
         onProgress: (done, total) => context.progress({ phase: 'Restore backup', done, total, unit: 'bytes' }),
+        onSettled: (outcome) =>
+          context.log('warn', `an interrupted restore to ${target.final} was ${outcome} before this one`),
       });
       context.log('info', `restored backup ${backup.label} of ${server.name} to ${result.directory}`, {
         files: result.report.files,

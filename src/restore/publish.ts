@@ -1,38 +1,125 @@
-import { rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncDirectory } from '../native/fs.js';
+import { lstat, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
+import { PgmonetaError } from '../errors/index.js';
+import { removeTree, syncDirectory } from '../native/fs.js';
+import { renameDurable, writeTextDurable } from '../repository/durable.js';
 import { buildingName, type TargetPlan } from './target.js';
 
-/** A rename that was made, so that it can be taken back. */
+/** A rename: of what is replaced out of the way, or of what was built to its name. */
 interface Move {
   readonly from: string;
   readonly to: string;
 }
 
+const journalSchema = z.object({ moves: z.array(z.object({ from: z.string(), to: z.string() })).min(1) });
+
+/** Where a directory stays while the one that replaces it gets its name. */
+export function replacedName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.replaced`);
+}
+
+/** The journal of a publication: beside the data directory, there from before the first rename until after the last. */
+export function journalName(final: string): string {
+  return join(dirname(final), `.${basename(final)}.publishing`);
+}
+
 /**
- * Gives the finished directories their names. Tablespaces come first and the data directory last: until it is
- * there, nothing can be started. A directory that is replaced is first moved aside and removed at the end; when a step
- * fails, everything is put back where it was.
+ * The renames that give finished directories their names, in order. The data directory to be replaced goes first: a
+ * half replaced cluster must not be startable. The new one comes last: until it is there, nothing can be started.
+ */
+export function publicationMoves(plan: TargetPlan, existing: readonly string[]): readonly Move[] {
+  return [
+    ...existing.map((path) => ({ from: path, to: replacedName(path) })),
+    ...[...plan.tablespaces, plan].map(({ building, final }) => ({ from: building, to: final })),
+  ];
+}
+
+/**
+ * Gives the finished directories their names and removes what they replace. When a step fails, everything is put back
+ * where it was; when the process dies in between, {@link settlePublication} does it.
  */
 export async function publish(plan: TargetPlan, existing: readonly string[]): Promise<void> {
-  const aside = existing.map((path): Move => ({ from: path, to: `${buildingName(path)}.old` }));
-  const builds = [...plan.tablespaces, plan].map(({ building, final }): Move => ({ from: building, to: final }));
-  const made: Move[] = [];
+  const moves = publicationMoves(plan, existing);
+  const journal = journalName(plan.final);
+  await writeTextDurable(journal, `${JSON.stringify({ moves })}\n`);
   try {
-    // The data directory to be replaced goes first: a half replaced cluster must not be startable.
-    for (const move of aside) {
-      await rm(move.to, { recursive: true, force: true });
-      await rename(move.from, move.to);
-      made.push(move);
-    }
-    for (const move of builds) {
-      await rename(move.from, move.to);
-      made.push(move);
-      await syncDirectory(dirname(move.to));
-    }
+    for (const { from, to } of moves) await renameDurable(from, to);
   } catch (error) {
-    for (const { from, to } of made.reverse()) await rename(to, from);
+    await takeBack(moves);
+    await removeJournal(journal);
     throw error;
   }
-  for (const { to } of aside) await rm(to, { recursive: true, force: true });
+  await removeReplaced(moves);
+  await removeJournal(journal);
+}
+
+/**
+ * Settles a publication to the same place that was cut short by a kill or a power failure: it stands when the new data
+ * directory has its name, otherwise everything is put back where it was.
+ * @throws PgmonetaError RESTORE_SETUP when something else has been put in the way since
+ */
+export async function settlePublication(final: string): Promise<'none' | 'completed' | 'taken back'> {
+  const journal = journalName(final);
+  const text = await readFile(journal, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text === undefined) return 'none';
+  const moves = readJournal(journal, text);
+  const last = moves.at(-1) as Move;
+  const completed = await isMade(last);
+  if (completed) await removeReplaced(moves);
+  else await takeBack(moves);
+  await removeJournal(journal);
+  return completed ? 'completed' : 'taken back';
+}
+
+/** Reads a journal, which must hold nothing but the two kinds of renames that this module makes. */
+function readJournal(journal: string, text: string): readonly Move[] {
+  try {
+    const { moves } = journalSchema.parse(JSON.parse(text));
+    if (moves.every(({ from, to }) => to === replacedName(from) || from === buildingName(to))) return moves;
+  } catch {
+    // One message for every kind of damage.
+  }
+  throw new PgmonetaError('RESTORE_SETUP', `the journal ${journal} of an interrupted restore cannot be read`, {
+    hint: 'look at the directories beside it whose names start with a dot, move what you need, and remove the journal',
+  });
+}
+
+async function takeBack(moves: readonly Move[]): Promise<void> {
+  for (const move of [...moves].reverse()) {
+    const { from, to } = move;
+    if (to === replacedName(from) && (await exists(to)) && (await exists(from))) {
+      throw new PgmonetaError('RESTORE_SETUP', `${to} cannot be put back to ${from}: something else is there now`, {
+        hint: `an interrupted restore had moved it; move ${from} away and run the restore again`,
+      });
+    }
+    if (await isMade(move)) await renameDurable(to, from);
+  }
+}
+
+/** A rename was made when its source is gone and its destination there. */
+async function isMade({ from, to }: Move): Promise<boolean> {
+  return !(await exists(from)) && (await exists(to));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
+}
+
+async function removeReplaced(moves: readonly Move[]): Promise<void> {
+  for (const { from, to } of moves) if (to === replacedName(from)) await removeTree(to);
+}
+
+async function removeJournal(journal: string): Promise<void> {
+  await removeTree(journal);
+  await syncDirectory(dirname(journal));
 }

@@ -7,7 +7,7 @@ import type { KnownBackup } from '../repository/catalogue.js';
 import { cipherOfCode } from '../repository/codes.js';
 import { writeTextDurable } from '../repository/durable.js';
 import type { Position } from './position.js';
-import { publish } from './publish.js';
+import { publish, settlePublication } from './publish.js';
 import { editAutoConf, type PrimaryConnection, type RecoverySettings, recoverySettings } from './recovery-settings.js';
 import { checkRestoreSpace } from './space.js';
 import { checkTargets, type PlacementOptions, planTarget, removeLeftovers, type TargetPlan } from './target.js';
@@ -25,6 +25,8 @@ export interface RestoreOrder extends PlacementOptions {
   readonly masterSecret: Buffer | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
+  /** Told when an earlier restore to the same place had been cut short while it gave its directories their names. */
+  readonly onSettled: (outcome: 'completed' | 'taken back') => void;
 }
 
 /** What a restore made. */
@@ -43,7 +45,7 @@ interface RestorePlan {
 }
 
 /** Computes the plan of a restore, refusing what cannot work. */
-export async function planRestoreOrder(order: RestoreOrder): Promise<RestorePlan> {
+async function planRestoreOrder(order: RestoreOrder, target: TargetPlan): Promise<RestorePlan> {
   const { kind } = order.position.target;
   if (kind === 'name' || kind === 'xid' || kind === 'lsn' || kind === 'time') {
     throw new PgmonetaError(
@@ -55,7 +57,6 @@ export async function planRestoreOrder(order: RestoreOrder): Promise<RestorePlan
     );
   }
   const settings = recoverySettings(order.position, order.primary);
-  const target = planTarget(order.root, order.server, order.backup.label, order.backup.info.tablespaces, order);
   const existing = await checkTargets(target, order.force);
   const sizes = await planRestore(order.backup.directory, order.masterSecret);
   const ofTablespace = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
@@ -74,7 +75,10 @@ export async function planRestoreOrder(order: RestoreOrder): Promise<RestorePlan
  * last, and a failure leaves nothing that looks like a cluster.
  */
 export async function runRestore(order: RestoreOrder): Promise<RestoreResult> {
-  const plan = await planRestoreOrder(order);
+  const target = planTarget(order.root, order.server, order.backup.label, order.backup.info.tablespaces, order);
+  const settled = await settlePublication(target.final);
+  if (settled !== 'none') order.onSettled(settled);
+  const plan = await planRestoreOrder(order, target);
   await removeLeftovers(plan.target);
   try {
     const report = await writeCluster(order, plan);

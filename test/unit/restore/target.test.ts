@@ -1,8 +1,7 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { publish } from '../../../src/restore/publish.js';
 import { checkRestoreSpace } from '../../../src/restore/space.js';
 import { checkTargets, planTarget } from '../../../src/restore/target.js';
 
@@ -66,37 +65,6 @@ describe('an existing target', () => {
     await expect(checkTargets(target, true)).rejects.toThrow(`a server with PID ${process.pid} runs`);
     await writeFile(join(target.final, 'postmaster.pid'), '2147483646\n');
     expect(await checkTargets(target, true)).toEqual([target.final]);
-  });
-
-  it('is put back when the new one cannot take its place', async () => {
-    const target = plan(root);
-    await mkdir(target.final);
-    await writeFile(join(target.final, 'old'), '');
-    for (const { building } of target.tablespaces) await mkdir(building);
-    await expect(publish(target, [target.final])).rejects.toThrow('ENOENT');
-    expect(await readdir(target.final)).toEqual(['old']);
-    for (const { building, final } of target.tablespaces) {
-      expect(await readdir(building)).toEqual([]);
-      await expect(readdir(final)).rejects.toThrow('ENOENT');
-    }
-  });
-
-  it('is replaced as a whole', async () => {
-    const target = plan(root);
-    await mkdir(target.final);
-    await writeFile(join(target.final, 'old'), '');
-    for (const directory of [target.building, ...target.tablespaces.map(({ building }) => building)]) {
-      await mkdir(directory);
-      await writeFile(join(directory, 'new'), '');
-    }
-    await publish(target, [target.final]);
-    expect(await readdir(target.final)).toEqual(['new']);
-    expect((await readdir(root)).sort()).toEqual([
-      'primary-20260101000000',
-      'primary-20260101000000-tblspc_fast',
-      'primary-20260101000000-tblspc_slow',
-    ]);
-    expect(await readFile(join(target.final, 'new'), 'utf8')).toBe('');
   });
 });
 
