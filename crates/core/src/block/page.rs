@@ -240,27 +240,24 @@ mod tests {
         assert_eq!(scan(0, &unzero, 8192).damaged, 1);
     }
 
-    /// Against a real data directory with checksums: `PG_CONTROL_CLUSTERS` names some, separated by colons.
+    /// Block 3 of `pg_proc` as `initdb --data-checksums` of each major version wrote it.
+    const REAL_PAGES: [&[u8]; 5] = [
+        include_bytes!("samples/page-14"),
+        include_bytes!("samples/page-15"),
+        include_bytes!("samples/page-16"),
+        include_bytes!("samples/page-17"),
+        include_bytes!("samples/page-18"),
+    ];
+
     #[test]
-    fn real_pages_are_right() {
-        for directory in std::env::var("PG_CONTROL_CLUSTERS")
-            .unwrap_or_default()
-            .split(':')
-            .filter(|d| !d.is_empty())
-        {
-            let base = std::path::Path::new(directory).join("base/1");
-            let mut pages = 0;
-            for entry in std::fs::read_dir(base).unwrap() {
-                let entry = entry.unwrap();
-                let path = format!("base/1/{}", entry.file_name().to_string_lossy());
-                let Some(segment) = super::super::relation_segment(path.as_bytes()) else {
-                    continue;
-                };
-                let scan = scan(segment.number, &std::fs::read(entry.path()).unwrap(), 100_000);
-                assert_eq!(scan.damaged + scan.replayed, 0, "{path}");
-                pages += scan.pages;
+    fn pages_of_real_servers_are_right_at_their_place_only() {
+        for page in REAL_PAGES {
+            let stated = u16::from_le_bytes([page[8], page[9]]);
+            assert_ne!(stated, 0);
+            assert_eq!(page_checksum(page, 3), stated);
+            for other in [0, 2, 4, 131_075] {
+                assert_ne!(page_checksum(page, other), stated);
             }
-            assert!(pages > 100);
         }
     }
 }
