@@ -1,7 +1,12 @@
-import { type ConfigurationPaths, reloadConfiguration, setConfigurationValue } from '../config/index.js';
+import {
+  type ConfigurationPaths,
+  persistConfigurationValue,
+  reloadConfiguration,
+  setConfigurationValue,
+} from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
 import type { JsonObject } from '../jobs/messages.js';
-import { optionalText } from '../jobs/request.js';
+import { flag, optionalText } from '../jobs/request.js';
 import { readCredentials } from './credentials.js';
 import type { DaemonState } from './state.js';
 
@@ -44,7 +49,7 @@ export async function reloadVerb(state: DaemonState, paths: ConfigurationPaths):
   };
 }
 
-/** `conf set`. */
+/** `conf set`; with `Persist` the file is written first, so that a failure changes nothing. */
 export async function setVerb(state: DaemonState, request: JsonObject): Promise<JsonObject> {
   const key = optionalText(request, 'ConfigKey');
   const value = optionalText(request, 'ConfigValue');
@@ -54,8 +59,11 @@ export async function setVerb(state: DaemonState, request: JsonObject): Promise<
   const { next, result } = setConfigurationValue(state.configuration, key, value, {
     users: new Set(state.credentials.users.keys()),
   });
+  const persist = flag(request, 'Persist');
+  if (persist) await persistConfigurationValue(state.configuration, key, value);
   state.log.reconfigure(next.main);
   state.configuration = next;
-  state.log.info(`conf set ${key}: ${String(result.message)}`);
-  return result;
+  const written = persist ? `; written to ${next.files.main}` : '';
+  state.log.info(`conf set ${key}: ${String(result.message)}${written}`);
+  return persist ? { ...result, persisted_to: next.files.main } : result;
 }

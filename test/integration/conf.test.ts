@@ -44,6 +44,24 @@ describe('conf set', () => {
     expect((await scene.pgmoneta.must('backup', 'primary')).Compression).toBe('lz4');
   });
 
+  test('is written to the file with --persist, comments and all else kept', async () => {
+    const before = readFileSync(scene.pgmoneta.configuration, 'utf8');
+    const result = await scene.pgmoneta.cli('conf', 'set', '--persist', 'log_level', 'debug');
+    expect(result.stdout).toContain(`Written to: ${scene.pgmoneta.configuration}`);
+    const after = readFileSync(scene.pgmoneta.configuration, 'utf8');
+    expect(after).toMatch(/^log_level = debug$/m);
+    const others = (text: string) => text.split('\n').filter((line) => !line.startsWith('log_level') && line !== '');
+    expect(others(after)).toEqual(others(before));
+    await scene.pgmoneta.must('conf', 'reload');
+    expect((await scene.pgmoneta.cli('conf', 'get', 'log_level')).stdout).toBe('debug\n');
+  });
+
+  test('a refused value is not written either', async () => {
+    const before = readFileSync(scene.pgmoneta.configuration, 'utf8');
+    expect((await scene.pgmoneta.cli('conf', 'set', '--persist', 'compression', 'zip')).exit).not.toBe(0);
+    expect(readFileSync(scene.pgmoneta.configuration, 'utf8')).toBe(before);
+  });
+
   test('says when a restart is needed, and changes nothing', async () => {
     const result = await scene.pgmoneta.cli('conf', 'set', 'base_dir', '/elsewhere');
     const text = result.stdout + result.stderr;

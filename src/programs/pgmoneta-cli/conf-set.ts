@@ -12,7 +12,11 @@ import { readSettings } from './settings.js';
 export async function confSet(input: CommandInput): Promise<number> {
   const settings = await readSettings(input.flags);
   const { key = '', value = '' } = input.args;
-  const { reply: pending } = await sendRequest(settings, 'conf set', { ConfigKey: key, ConfigValue: value });
+  const { reply: pending } = await sendRequest(settings, 'conf set', {
+    ConfigKey: key,
+    ConfigValue: value,
+    ...(input.flags.has('persist') ? { Persist: true } : {}),
+  });
   const reply = await pending;
   printOut(settings.format === 'json' ? renderJson(reply.document) : confSetText(reply, key), settings);
   return conclude(reply, settings);
@@ -23,13 +27,14 @@ export function confSetText(reply: ManagementReply, key: string): string {
   if (!reply.ok) return failureText(reply.document, key);
   const response = reply.response ?? {};
   const shown = (name: string) => text(response[name]);
+  const file = response.persisted_to === undefined ? '' : `   Written to: ${shown('persisted_to')}\n`;
   if (response.status === 'success') {
     return `Configuration change applied successfully
    Parameter: ${key}
    Old value: ${shown('old_value')}
    New value: ${shown('new_value')}
    Status: Active (applied to running instance)
-`;
+${file}`;
   }
   if (response.status === 'success_restart_required') {
     return `Configuration change requires manual restart
@@ -37,7 +42,7 @@ export function confSetText(reply: ManagementReply, key: string): string {
    Current value: ${shown('current_value')} (unchanged in running instance)
    Requested value: ${shown('requested_value')} (cannot be applied to live instance)
    Status: Requires full service restart
-`;
+${file}`;
   }
   return `Configuration operation completed
    Parameter: ${key}

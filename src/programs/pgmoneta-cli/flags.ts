@@ -70,10 +70,15 @@ export const VERIFY_FLAGS = {
   pages: { type: 'boolean', description: 'Check the checksum of every data page as well' },
 } as const satisfies Record<string, Flag>;
 
+export const CONF_SET_FLAGS = {
+  persist: { type: 'boolean', description: 'Write the value to the configuration file of the daemon as well' },
+} as const satisfies Record<string, Flag>;
+
 /** Options of single commands, all of them. */
 export const COMMAND_FLAGS: Readonly<Record<string, Flag>> = {
   ...SORT,
   ...DELETE_FORCE,
   ...RESTORE_FLAGS,
   ...VERIFY_FLAGS,
+  ...CONF_SET_FLAGS,
 };
