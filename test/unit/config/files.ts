@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Configuration, loadConfiguration } from '../../../src/config/index.js';
-import { temporaryDirectory } from './temporary.js';
+import { temporaryDirectory } from '../temporary.js';
 
 /** A minimal configuration as users of pgmoneta 0.21 have it; `SOCKETS` stands for a directory that exists. */
 export const MINIMAL = `[pgmoneta]

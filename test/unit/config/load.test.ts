@@ -2,8 +2,8 @@ import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { effectiveServer, loadConfiguration, resolveConfigurationPaths } from '../../../src/config/index.js';
+import { refusal, temporaryDirectory } from '../temporary.js';
 import { loadText, MINIMAL, writeFiles } from './files.js';
-import { refusal, temporaryDirectory } from './temporary.js';
 
 describe('loadConfiguration', () => {
   it('reads the minimal file with all defaults', () => {

@@ -9,8 +9,8 @@ import {
   setConfigurationValue,
   settingsPaths,
 } from '../../../src/config/index.js';
+import { refusal } from '../temporary.js';
 import { loadText, MINIMAL, writeFiles } from './files.js';
-import { refusal } from './temporary.js';
 
 describe('reloadConfiguration', () => {
   it('applies hot keys, keeps those that need a restart, names the listeners that move', () => {

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadCliConfiguration, readCliText } from '../../../src/config/cli.js';
 import { loadToolConfiguration, readToolText } from '../../../src/config/tools.js';
+import { refusal, temporaryDirectory } from '../temporary.js';
 import { MINIMAL } from './files.js';
-import { refusal, temporaryDirectory } from './temporary.js';
 
 describe('pgmoneta_cli.conf', () => {
   it('has one set of keys, whatever the sections', () => {

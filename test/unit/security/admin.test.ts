@@ -8,7 +8,7 @@ import { readMasterKey } from '../../../src/security/master-key.js';
 import { generatePassword, PASSWORD_ALPHABET } from '../../../src/security/password.js';
 import { openSmall, sealSmall } from '../../../src/security/sealed.js';
 import { readVault } from '../../../src/security/vault.js';
-import { refusal, temporaryDirectory } from './temporary.js';
+import { refusal, temporaryDirectory } from '../temporary.js';
 
 const SECRET = Buffer.from(
   '804c4fb0e49ffe15a375a8462a08f4b5b05bb9803dc0f98fd5611d79b8959611b1fd0f12ba621ecbe6ca73bb63e280718fc77d83adba9c559769ebbdba923b28',

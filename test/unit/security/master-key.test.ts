@@ -7,7 +7,7 @@ import {
   deriveMasterSecretAsync,
   forgetMasterSecrets,
 } from '../../../src/security/master-secret.js';
-import { refusal, temporaryDirectory } from './temporary.js';
+import { refusal, temporaryDirectory } from '../temporary.js';
 
 const VECTOR = 'c2VjcmV0cGFzc3dvcmQ=\nAAECAwQFBgcICQoLDA0ODw==\n';
 const SECRET =

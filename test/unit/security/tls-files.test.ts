@@ -3,7 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { keyModeProblem, readTlsFiles } from '../../../src/security/tls-files.js';
-import { refusal, temporaryDirectory } from './temporary.js';
+import { refusal, temporaryDirectory } from '../temporary.js';
 
 function certificate(directory: string, name: string): { cert: string; key: string } {
   const cert = join(directory, `${name}.crt`);

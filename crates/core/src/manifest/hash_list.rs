@@ -1,6 +1,6 @@
 //! `backup.sha512`: digests of the stored bytes, in the form that `sha512sum --check` reads.
 
-use super::lines::{Lines, MAX_LINE};
+use super::lines::{LineWriter, Lines, MAX_LINE};
 use super::text;
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
@@ -111,18 +111,14 @@ fn push_line(out: &mut Vec<u8>, path: &[u8], digest: &[u8; 64]) {
 
 /// Writes a list line by line.
 pub struct HashListWriter<W> {
-    writer: W,
-    path: PathBuf,
-    buffer: Vec<u8>,
+    lines: LineWriter<W>,
 }
 
 impl<W: Write> HashListWriter<W> {
     /// Writes to `writer`; `path` is for messages.
     pub fn new(writer: W, path: &Path) -> Self {
         Self {
-            writer,
-            path: path.to_path_buf(),
-            buffer: Vec::new(),
+            lines: LineWriter::new(writer, path),
         }
     }
 
@@ -131,32 +127,15 @@ impl<W: Write> HashListWriter<W> {
     /// # Errors
     /// `IO` or `NO_SPACE`.
     pub fn line(&mut self, path: &[u8], digest: &[u8; 64]) -> Result<()> {
-        push_line(&mut self.buffer, path, digest);
-        if self.buffer.len() >= 64 * 1024 {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        self.lines.line(|out| push_line(out, path, digest))
     }
 
     /// Writes what is left and gives the writer back, flushed, not fsynced.
     ///
     /// # Errors
     /// `IO` or `NO_SPACE`.
-    pub fn finish(mut self) -> Result<W> {
-        self.flush()?;
-        self.writer
-            .flush()
-            .map_err(|error| Error::io("write", &self.path, &error))?;
-        Ok(self.writer)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.writer
-            .write_all(&self.buffer)
-            .map_err(|error| Error::io("write", &self.path, &error))?;
-        self.buffer.clear();
-        Ok(())
+    pub fn finish(self) -> Result<W> {
+        self.lines.finish()
     }
 }
 

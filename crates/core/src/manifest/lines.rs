@@ -1,7 +1,7 @@
 //! Lines of a file, with a limit on their length and their number known for messages.
 
 use crate::{Error, Result};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Longest line that a list may have: a path of 4096 bytes, escaped, twice, and the rest.
@@ -65,5 +65,49 @@ impl<R: Read> Lines<R> {
     /// Adds file and line to an error about the current line.
     pub fn locate(&self, error: Error) -> Error {
         self.bad(&format!("is not usable: {}", error.message))
+    }
+}
+
+/// Collects lines and writes them in pieces of 64 KiB.
+pub struct LineWriter<W> {
+    writer: W,
+    path: PathBuf,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> LineWriter<W> {
+    /// Writes to `writer`; `path` is for messages.
+    pub fn new(writer: W, path: &Path) -> Self {
+        Self {
+            writer,
+            path: path.to_path_buf(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Lets `push` append one line, newline included.
+    pub fn line(&mut self, push: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        push(&mut self.buffer);
+        if self.buffer.len() >= 64 * 1024 {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and gives the writer back, flushed, not fsynced.
+    pub fn finish(mut self) -> Result<W> {
+        self.write()?;
+        self.writer
+            .flush()
+            .map_err(|error| Error::io("write", &self.path, &error))?;
+        Ok(self.writer)
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.writer
+            .write_all(&self.buffer)
+            .map_err(|error| Error::io("write", &self.path, &error))?;
+        self.buffer.clear();
+        Ok(())
     }
 }

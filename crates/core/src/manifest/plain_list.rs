@@ -1,13 +1,13 @@
 //! `backup.manifest`: `path,checksum` of the plain bytes, one file to a line, without quoting. pgmoneta in C writes
 //! SHA-512; ours has whatever checksum PostgreSQL's manifest has.
 
-use super::lines::{Lines, MAX_LINE};
+use super::lines::{LineWriter, Lines, MAX_LINE};
 use super::postgres::ChecksumAlgorithm;
 use super::text;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,18 +82,14 @@ fn parse(line: &[u8]) -> Option<(Vec<u8>, ChecksumAlgorithm, Vec<u8>)> {
 
 /// Writes a list line by line.
 pub struct PlainListWriter<W> {
-    writer: W,
-    path: PathBuf,
-    buffer: Vec<u8>,
+    lines: LineWriter<W>,
 }
 
 impl<W: Write> PlainListWriter<W> {
     /// Writes to `writer`; `path` is for messages.
     pub fn new(writer: W, path: &Path) -> Self {
         Self {
-            writer,
-            path: path.to_path_buf(),
-            buffer: Vec::new(),
+            lines: LineWriter::new(writer, path),
         }
     }
 
@@ -106,13 +102,12 @@ impl<W: Write> PlainListWriter<W> {
         if path.contains(&b'\n') {
             return Ok(false);
         }
-        self.buffer.extend_from_slice(path);
-        self.buffer.push(b',');
-        text::push_hex(&mut self.buffer, checksum);
-        self.buffer.push(b'\n');
-        if self.buffer.len() >= 64 * 1024 {
-            self.flush()?;
-        }
+        self.lines.line(|out| {
+            out.extend_from_slice(path);
+            out.push(b',');
+            text::push_hex(out, checksum);
+            out.push(b'\n');
+        })?;
         Ok(true)
     }
 
@@ -120,20 +115,8 @@ impl<W: Write> PlainListWriter<W> {
     ///
     /// # Errors
     /// `IO` or `NO_SPACE`.
-    pub fn finish(mut self) -> Result<W> {
-        self.flush()?;
-        self.writer
-            .flush()
-            .map_err(|error| Error::io("write", &self.path, &error))?;
-        Ok(self.writer)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.writer
-            .write_all(&self.buffer)
-            .map_err(|error| Error::io("write", &self.path, &error))?;
-        self.buffer.clear();
-        Ok(())
+    pub fn finish(self) -> Result<W> {
+        self.lines.finish()
     }
 }
 

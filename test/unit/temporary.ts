@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect } from 'vitest';
-import { PgmonetaError } from '../../../src/errors/index.js';
+import { PgmonetaError } from '../../src/errors/index.js';
 
 const directories: string[] = [];
 
