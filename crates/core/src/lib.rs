@@ -11,5 +11,6 @@ pub mod receive;
 pub mod restore;
 pub mod tar;
 pub mod verify;
+pub mod wal;
 
 pub use error::{Code, Error, Result};
