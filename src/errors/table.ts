@@ -186,6 +186,10 @@ const rows = {
   POSTGRES_UNSUPPORTED: { meaning: 'The server does not have, or does not have switched on, what a feature needs.' },
   REPOSITORY_LOCKED: { meaning: 'Another process holds the repository.' },
   REPOSITORY_DAMAGED: { meaning: 'A file of the repository is missing or cannot be understood.' },
+  WAL_TIMELINE: {
+    meaning: 'A timeline is not in the archive, or the backup is not on the way to it.',
+    hint: 'give timeline=current or one of the timelines there are, or choose another backup',
+  },
   NO_SPACE: { meaning: 'A file system has not enough free space.' },
   IO: { meaning: 'The operating system refused a file operation.' },
   CORRUPT: { meaning: 'Data does not match its checksum, size or format.' },

@@ -16,6 +16,8 @@ export interface ServerPaths {
   readonly writerLock: string;
   /** Held shared by jobs that read backups, exclusively by jobs that remove them. */
   readonly catalogueLock: string;
+  /** Held exclusively while WAL is removed, shared by restores that read WAL. */
+  readonly walLock: string;
   /** What the operator said last: online or offline. */
   readonly mode: string;
 }
@@ -31,8 +33,14 @@ export function serverPaths(baseDir: string, server: string): ServerPaths {
     wal: join(root, 'wal'),
     writerLock: join(root, '.writer.lock'),
     catalogueLock: join(root, '.catalogue.lock'),
+    walLock: join(root, '.wal.lock'),
     mode: join(root, '.mode'),
   };
+}
+
+/** Where the second copy of a server's WAL is kept, below `wal_shipping`. */
+export function shippingPath(walShipping: string, server: string): string {
+  return join(walShipping, server, 'wal');
 }
 
 /** The lock that makes a second daemon on the same repository impossible. */
