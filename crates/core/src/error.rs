@@ -20,6 +20,8 @@ pub enum Code {
     Locked,
     /// Options that cannot be carried out.
     Usage,
+    /// A server sent what does not belong there.
+    Protocol,
     /// A defect of the core itself.
     Internal,
 }
@@ -35,6 +37,7 @@ impl Code {
             Code::Cancelled => "CANCELLED",
             Code::Locked => "REPOSITORY_LOCKED",
             Code::Usage => "USAGE",
+            Code::Protocol => "POSTGRES_PROTOCOL",
             Code::Internal => "INTERNAL",
         }
     }

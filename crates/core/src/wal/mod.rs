@@ -4,17 +4,36 @@
 //! where the WAL is proved. Everything above it reads stored segments: [`scan`] looks for commits, restore points and the
 //! place where a recovery would stop, [`copy_segments`] brings segments into a cluster, [`prove_segment`] checks one.
 
+mod ahead;
+mod copy;
 mod decoder;
 mod lsn;
 mod page;
+mod prove;
 mod record;
+mod scan;
+mod segment_store;
+mod segment_writer;
+mod stored;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transaction;
+mod wal_writer;
 
+pub use copy::{CopiedSegment, CopyOptions, SegmentCopy, copy_segment, copy_segments};
 pub use decoder::{EndOfWal, Options, Pending, Reason, Stop, WalDecoder};
 pub use lsn::{Lsn, check_segment_size};
 pub use page::{PageFault, PageHeader, SegmentFacts, Version};
+pub use prove::{SegmentProof, prove_segment};
 pub use record::{
     BlockReference, Body, BodyFault, Image, ImageCompression, Record, RecordHeader, Relation,
     resource_manager,
 };
+pub use segment_store::{StoreOptions, StoredForm, store_segment};
+pub use segment_writer::{SegmentWriter, SegmentWriterOptions};
+pub use scan::{Commit, EndKind, Ending, MAX_RESTORE_POINTS, RestorePoint, ScanOptions, ScanReport, scan};
+pub use stored::StoredSegment;
+pub use target::{Target, TargetStop};
+pub use transaction::{Event, Timestamp, event};
+pub use wal_writer::{WalWriter, WriterEvent};
