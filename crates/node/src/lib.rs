@@ -13,3 +13,4 @@ mod restore;
 mod system;
 mod task;
 mod verify;
+mod wal_writer;
