@@ -10,10 +10,12 @@ import { relinkDependants } from '../repository/relink.js';
 import type { Job } from './context.js';
 import { flag, requiredText } from './request.js';
 import { serverOf } from './servers.js';
+import { trimWal } from './trim-wal.js';
 
 /**
  * Deletes a full backup. It leaves `backup/` by a rename, so a kill never leaves half of one; links of the C
- * program from other backups into it are turned into files of their own first.
+ * program from other backups into it are turned into files of their own first. The WAL that only it needed goes after
+ * it.
  */
 export const deleteJob: Job = async (request, context) => {
   const server = serverOf(context.configuration, request, 'DELETE_NOSERVER');
@@ -32,6 +34,7 @@ export const deleteJob: Job = async (request, context) => {
       context.log('info', `deleted backup ${backup.label} of ${server.name}: asked for by the user`, {
         bytes: backup.info?.backupSize ?? 0,
       });
+      await trimWal(paths, server, context);
       return {
         Backup: backup.label,
         MajorVersion: backup.info?.majorVersion ?? 0,

@@ -6,6 +6,7 @@ import { walBytesBetween } from '../repository/wal-distance.js';
 import type { JsonObject } from './messages.js';
 import { optionalText } from './request.js';
 import { serverOf } from './servers.js';
+import { type LiveWalOf, readWalView, type WalView, windowFields } from './wal-view.js';
 
 /** `Valid` on the wire: 1 yes, 0 no, 2 unknown. */
 export function validCode(backup: StoredBackup): number {
@@ -30,34 +31,42 @@ export function backupFields(backup: StoredBackup): JsonObject {
 }
 
 /**
- * WAL figures of a list of backups, oldest first. `delta` is the WAL between a backup and the one before it, `wal`
- * the WAL from a backup to the newest one's end, both in bytes.
+ * WAL figures of a list of backups, oldest first, both in bytes of WAL: `delta` is the WAL between a backup and the
+ * one before it; `wal` the WAL that is kept from the segment of its start to now, and where none is received, the WAL
+ * from its start to the end of the newest backup.
  */
-export function walFigures(backups: readonly StoredBackup[]): { wal: number; delta: number }[] {
+export function walFigures(backups: readonly StoredBackup[], view?: WalView): { wal: number; delta: number }[] {
   const end = backups.findLast((backup) => backup.info !== undefined)?.info;
   return backups.map((backup, index) => {
     const before = backups[index - 1]?.info;
     const { info } = backup;
     if (info === undefined || end === undefined) return { wal: 0, delta: 0 };
     return {
-      wal: walBytesBetween(info.startLsn, end.endLsn),
+      wal: view?.windows.get(backup.label)?.walBytes || walBytesBetween(info.startLsn, end.endLsn),
       delta: before === undefined ? 0 : walBytesBetween(before.startLsn, info.startLsn),
     };
   });
 }
 
 /** The backups of a server. */
-export async function listBackupVerb(request: JsonObject, configuration: Configuration): Promise<JsonObject> {
+export async function listBackupVerb(
+  request: JsonObject,
+  configuration: Configuration,
+  liveOf?: LiveWalOf,
+): Promise<JsonObject> {
   const server = serverOf(configuration, request, 'LIST_BACKUP_NOSERVER');
   const sort = (optionalText(request, 'Sort') ?? 'asc').toLowerCase();
   if (sort !== 'asc' && sort !== 'desc') {
     throw new PgmonetaError('LIST_BACKUP_INVALID_SORT', `'${sort}' is no sort order`, { hint: 'use asc or desc' });
   }
-  const backups = await listBackups(serverPaths(configuration.main.base_dir, server.name));
-  const figures = walFigures(backups);
+  const paths = serverPaths(configuration.main.base_dir, server.name);
+  const backups = await listBackups(paths);
+  const view = await readWalView(paths, backups, liveOf?.(server.name));
+  const figures = walFigures(backups, view);
   const entries = backups.map(
     (backup, index): JsonObject => ({
       ...backupFields(backup),
+      ...windowFields(view, backup.label),
       Delta: figures[index]?.delta ?? 0,
       Incremental: backup.info?.incremental ?? false,
       IncrementalParent: backup.info?.parent ?? '',
@@ -72,5 +81,6 @@ export async function listBackupVerb(request: JsonObject, configuration: Configu
     MinorVersion: newest?.minorVersion ?? 0,
     NumberOfBackups: entries.length,
     Server: server.name,
+    ...(view.problem === undefined ? {} : { WalProblem: view.problem }),
   };
 }

@@ -4,6 +4,7 @@ import { isValid, listBackups } from '../repository/catalogue.js';
 import { serverPaths } from '../repository/paths.js';
 import { backupFields, walFigures } from './list-backup.js';
 import type { JsonObject } from './messages.js';
+import { type LiveWalOf, readWalView, serverWindowFields, windowFields } from './wal-view.js';
 
 /** What the daemon knows of a server beside its repository. */
 export interface ServerState {
@@ -24,16 +25,22 @@ export interface ServerState {
   readonly version: number;
 }
 
-/** Space and servers; with details also their backups. Sizes come from metadata, the data is not walked. */
+/**
+ * Space and servers; with details also their backups, and what they can be restored to. Sizes come from metadata, the
+ * data is not walked.
+ */
 export async function statusVerb(
   configuration: Configuration,
   stateOf: (server: string) => ServerState,
   details: boolean,
+  liveOf?: LiveWalOf,
 ): Promise<JsonObject> {
   const { main } = configuration;
   const space = await freeSpace(main.base_dir);
   const servers = await Promise.all(
-    configuration.servers.map(({ name }) => describeServer(configuration, name, stateOf(name), details)),
+    configuration.servers.map(({ name }) =>
+      describeServer(configuration, name, stateOf(name), details ? (liveOf ?? noReceiver) : undefined),
+    ),
   );
   // The C client's text output cannot take a server without backups after one with backups.
   servers.sort((left, right) => Number(left.backups > 0) - Number(right.backups > 0));
@@ -48,15 +55,18 @@ export async function statusVerb(
   };
 }
 
+const noReceiver: LiveWalOf = () => undefined;
+
+/** @param liveOf given when details are wanted */
 async function describeServer(
   configuration: Configuration,
   name: string,
   state: ServerState,
-  details: boolean,
+  liveOf: LiveWalOf | undefined,
 ): Promise<{ document: JsonObject; size: number; backups: number }> {
   const server = effectiveServer(configuration, name);
-  const backups = await listBackups(serverPaths(configuration.main.base_dir, name));
-  const figures = walFigures(backups);
+  const paths = serverPaths(configuration.main.base_dir, name);
+  const backups = await listBackups(paths);
   const size = backups.reduce((sum, backup) => sum + (backup.info?.backupSize ?? 0), 0);
   const newest = backups.findLast(isValid);
   const document: JsonObject = {
@@ -81,13 +91,17 @@ async function describeServer(
     WorkspaceFreeSpace: 0,
     ...(state.problem === undefined ? {} : { Problem: state.problem }),
   };
-  if (!details) return { document, size, backups: backups.length };
+  if (liveOf === undefined) return { document, size, backups: backups.length };
+  const view = await readWalView(paths, backups, liveOf(name));
+  const figures = walFigures(backups, view);
   const entries = backups.map(
     (backup, index): JsonObject => ({
       ...backupFields(backup),
+      ...windowFields(view, backup.label),
       Delta: figures[index]?.delta ?? 0,
       WAL: figures[index]?.wal ?? 0,
     }),
   );
-  return { document: { ...document, Backups: entries, Fips: false }, size, backups: backups.length };
+  const detailed = { ...document, ...(await serverWindowFields(view)), Backups: entries, Fips: false };
+  return { document: detailed, size, backups: backups.length };
 }

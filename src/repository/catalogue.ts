@@ -61,6 +61,11 @@ export async function readBackup(paths: ServerPaths, label: string): Promise<Sto
   }
 }
 
+/** Whether the `backup.info` of a backup is at hand. */
+export function isKnown(backup: StoredBackup): backup is KnownBackup {
+  return backup.info !== undefined;
+}
+
 /** Whether a backup is valid and its `backup.info` at hand. */
 export function isValid(backup: StoredBackup): backup is KnownBackup {
   return backup.validity === 'valid' && backup.info !== undefined;

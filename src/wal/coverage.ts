@@ -16,6 +16,23 @@ import { ancestry, type PathPiece, type TimelinePath, timelineAt } from './timel
  */
 export type PartialEnd = (partial: PartialSegment) => Lsn | undefined;
 
+/** What the receiver of a server tells of the segment that it is writing. */
+export interface LiveWal {
+  readonly timeline: TimelineId;
+  /** First byte that is not durable yet. */
+  readonly durable: Lsn;
+  /** Time of the newest WAL; undefined while it is not known. */
+  readonly newest?: Date | undefined;
+}
+
+/** What a receiver knows of partial segments: only of the one it writes. */
+export function liveEnd(live: LiveWal | undefined): PartialEnd {
+  return (partial) =>
+    live !== undefined && live.timeline === partial.timeline && live.durable >= partial.begin
+      ? live.durable
+      : undefined;
+}
+
 /** WAL that is not there. */
 export interface MissingWal {
   /** The first segment that would be needed. */

@@ -12,7 +12,7 @@ const INTERNAL_HEADER = ['Protocol', 'Progress'];
 const BACKUP_SIZES = ['BackupSize', 'RestoreSize', 'BiggestFileSize', 'WAL', 'Delta'];
 const LSN_PARTS = ['StartHiLSN', 'StartLoLSN', 'EndHiLSN', 'EndLoLSN', 'CheckpointHiLSN', 'CheckpointLoLSN'];
 const SPACES = ['TotalSpace', 'FreeSpace', 'UsedSpace'];
-const SERVER_SIZES = ['WorkspaceFreeSpace', 'HotStandbySize', 'ServerSize'];
+const SERVER_SIZES = ['WorkspaceFreeSpace', 'HotStandbySize', 'ServerSize', 'WalSize'];
 const RETENTIONS = ['RetentionDays', 'RetentionWeeks', 'RetentionMonths', 'RetentionYears'];
 const CONF_WORDS = [
   'compression',
