@@ -68,8 +68,23 @@ impl DurableFile {
         &mut self.file
     }
 
+    /// Cuts the file, or adds zeros to it, so that it has `size` bytes.
+    pub fn set_len(&mut self, size: u64) -> Result<()> {
+        self.file
+            .set_len(size)
+            .map_err(|error| Error::io("resize", &self.temporary, &error))
+    }
+
     /// Syncs the file, gives it its name and syncs the directory.
-    pub fn commit(mut self, existing: Existing) -> Result<()> {
+    pub fn commit(self, existing: Existing) -> Result<()> {
+        let target = self.target.clone();
+        self.publish(existing)?;
+        sync_parent(&target)
+    }
+
+    /// Syncs the file and gives it its name. The name is durable when the caller has synced the directory, which it
+    /// does once for many files.
+    pub fn publish(mut self, existing: Existing) -> Result<()> {
         self.file
             .sync_all()
             .map_err(|error| Error::io("sync", &self.temporary, &error))?;
@@ -81,7 +96,7 @@ impl DurableFile {
         }
         .map_err(|error| Error::io("create", &self.target, &error))?;
         self.committed = true;
-        sync_parent(&self.target)
+        Ok(())
     }
 }
 

@@ -140,6 +140,9 @@ pub struct EndOfWal {
     /// Up to here everything is proved: end of the last good record ([`Record::end`]), or the start when there was none.
     pub proved: Lsn,
     pub last_record: Option<Lsn>,
+    /// End of a record that began before the start and ended after it, rounded up; the start when there was none. It is
+    /// not proved: its begin was not seen.
+    pub skipped: Lsn,
     /// The byte that would be pushed next, or where reading stopped: [`Stop::at`].
     pub position: Lsn,
     pub pending: Pending,
@@ -180,6 +183,7 @@ pub struct WalDecoder {
     /// Begin of the last good record.
     last: Option<u64>,
     proved: u64,
+    skipped: u64,
     stop: Option<Stop>,
     assembly: Vec<u8>,
     record_start: u64,
@@ -222,6 +226,7 @@ impl WalDecoder {
             system_identifier: options.system_identifier,
             last: None,
             proved: start,
+            skipped: start,
             stop: None,
             assembly: Vec::new(),
             record_start: start,
@@ -264,6 +269,7 @@ impl WalDecoder {
         EndOfWal {
             proved: Lsn(self.proved),
             last_record: self.last.map(Lsn),
+            skipped: Lsn(self.skipped),
             position: Lsn(self.position),
             pending: match self.state {
                 State::Assembling => Pending::Record(Lsn(self.record_start)),
@@ -384,11 +390,12 @@ impl WalDecoder {
         let taken = self.on_page(rest).min(left as usize);
         // `taken` is not more than `left`, which is 32 bits wide.
         let left = left - u32::try_from(taken).unwrap_or(left);
-        self.state = if left == 0 {
-            State::Between
+        if left == 0 {
+            self.skipped = (self.position + taken as u64).next_multiple_of(ALIGNMENT);
+            self.state = State::Between;
         } else {
-            State::Skipping(left)
-        };
+            self.state = State::Skipping(left);
+        }
         taken
     }
 
