@@ -177,6 +177,7 @@ const rows = {
   POSTGRES_PERMISSION: { meaning: 'The role lacks a privilege.' },
   POSTGRES_SLOTS_EXHAUSTED: { meaning: 'All replication slots of the server are taken.' },
   POSTGRES_SLOT_MISSING: { meaning: 'The replication slot does not exist.' },
+  POSTGRES_SLOT_WRONG: { meaning: 'The replication slot is not physical, or was invalidated.' },
   POSTGRES_SLOT_ACTIVE: { meaning: 'Another receiver uses the replication slot.' },
   POSTGRES_WAL_REMOVED: { meaning: 'The server has removed WAL that is still needed.' },
   POSTGRES_QUERY_CANCELLED: { meaning: 'A statement was cancelled on the server.' },
@@ -186,6 +187,9 @@ const rows = {
   POSTGRES_UNSUPPORTED: { meaning: 'The server does not have, or does not have switched on, what a feature needs.' },
   REPOSITORY_LOCKED: { meaning: 'Another process holds the repository.' },
   REPOSITORY_DAMAGED: { meaning: 'A file of the repository is missing or cannot be understood.' },
+  WAL_DIVERGED: {
+    meaning: 'The server and the WAL in the repository do not belong together.',
+  },
   WAL_TIMELINE: {
     meaning: 'A timeline is not in the archive, or the backup is not on the way to it.',
     hint: 'give timeline=current or one of the timelines there are, or choose another backup',

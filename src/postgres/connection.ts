@@ -28,6 +28,8 @@ export interface Exchange {
   readonly message: (message: BackendMessage) => void;
   /** Takes CopyData past the parser. */
   readonly copy?: CopyTarget | undefined;
+  /** Takes each DataRow as it came, past the parser: for values that are not text. */
+  readonly row?: ((packet: Buffer) => void) | undefined;
   /** Seconds until the answer has to be complete; 0 or absent = no limit. */
   readonly timeout?: number | undefined;
 }
@@ -162,6 +164,7 @@ export class Connection implements MessageListener {
       const timer = exchange.timeout ? setTimeout(() => this.#timedOut(exchange), exchange.timeout * 1000) : undefined;
       this.#running = { exchange, resolve, reject, failure: undefined, timer };
       this.#session.setCopyTarget(exchange.copy ?? null);
+      this.#session.rawRow = exchange.row ?? null;
       this.#session.send(exchange.request);
     });
   }

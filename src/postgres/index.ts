@@ -22,7 +22,17 @@ export { type ChannelBinding, type ConnectOptions, SSL_MODES, type SslMode, type
 export { hbaLine, type Peer } from './peer.js';
 export { quoteIdentifier, quoteLiteral, quoteReplicationLiteral } from './quote.js';
 export { checkReady, type Purpose, requireReady } from './readiness.js';
+export {
+  createSlot,
+  dropSlot,
+  type NextTimeline,
+  type ReplicationSlot,
+  readSlot,
+  readTimelineHistory,
+  streamWal,
+} from './replication.js';
 export { firstRow, type Parameter, type QueryResult, type Value } from './result.js';
 export { connectServer, probeServer, readFacts, type ServerAddress, serverOptions } from './server.js';
 export * from './types.js';
 export { OLDEST_MAJOR, parseVersion, type ServerVersion } from './version.js';
+export { type StandbyStatus, statusUpdate, type WalHeader, type WalSink } from './wal-messages.js';

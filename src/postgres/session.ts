@@ -23,12 +23,15 @@ const FOREIGN_METHODS: Readonly<Record<number, string>> = {
 };
 
 const AUTHENTICATION = 0x52;
+const DATA_ROW = 0x44;
 
 /** Messages over a transport: cuts, parses, and hands them to one listener; CopyData goes past the parser. */
 export class Session {
   readonly transport: Transport;
   readonly peer: Peer;
   listener: MessageListener | null = null;
+  /** Takes DataRow messages instead of the listener. */
+  rawRow: ((packet: Buffer) => void) | null = null;
 
   readonly #parser = new Parser();
   readonly #splitter: FrameSplitter;
@@ -104,6 +107,10 @@ export class Session {
   }
 
   #packet(packet: Buffer): void {
+    if (packet[0] === DATA_ROW && this.rawRow !== null) {
+      this.rawRow(packet);
+      return;
+    }
     if (packet[0] === AUTHENTICATION && packet.length >= 9) this.#refuseForeignMethod(packet.readInt32BE(5));
     this.#parser.parse(packet, (message) => {
       if (message instanceof DatabaseError && message.code === undefined) {

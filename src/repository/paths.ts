@@ -18,6 +18,8 @@ export interface ServerPaths {
   readonly catalogueLock: string;
   /** Held exclusively while WAL is removed, shared by restores that read WAL. */
   readonly walLock: string;
+  /** Which cluster the WAL in `wal` is of. */
+  readonly walIdentity: string;
   /** What the operator said last: online or offline. */
   readonly mode: string;
 }
@@ -34,6 +36,7 @@ export function serverPaths(baseDir: string, server: string): ServerPaths {
     writerLock: join(root, '.writer.lock'),
     catalogueLock: join(root, '.catalogue.lock'),
     walLock: join(root, '.wal.lock'),
+    walIdentity: join(root, '.wal-identity'),
     mode: join(root, '.mode'),
   };
 }
