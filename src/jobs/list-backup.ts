@@ -81,6 +81,6 @@ export async function listBackupVerb(
     MinorVersion: newest?.minorVersion ?? 0,
     NumberOfBackups: entries.length,
     Server: server.name,
-    ...(view.problem === undefined ? {} : { WalProblem: view.problem }),
+    ...(view.problem === undefined ? {} : { WalArchiveProblem: view.problem }),
   };
 }

@@ -86,7 +86,7 @@ export async function serverWindowFields(view: WalView): Promise<JsonObject> {
       To: formatLsn(to),
     })),
     WalSize: archive === undefined ? 0 : await archiveBytes(archive),
-    ...(problem === undefined ? {} : { WalProblem: problem }),
+    ...(problem === undefined ? {} : { WalArchiveProblem: problem }),
   };
 }
 

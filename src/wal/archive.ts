@@ -1,9 +1,13 @@
-import { open, readdir } from 'node:fs/promises';
+import { open, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { type Lsn, type SegmentName, segmentStart, type TimelineId } from '../postgres/types.js';
 import { historyNames, looksLikeSegment, parseStoredName, type StoredSegmentName } from './stored-name.js';
 import { HISTORY_SIZE_LIMIT, type Histories, parseHistory, type TimelineHistory } from './timelines.js';
+
+/** Names that are looked at before other work of this process gets its turn. */
+const STEP = 1000;
 
 /** Whole segments of one timeline without a hole between them. */
 export interface Run {
@@ -61,25 +65,40 @@ export type HistoryText = string | PgmonetaError;
  * @throws PgmonetaError IO when the directory cannot be read
  */
 export async function readArchive(directory: string, segmentSize: number): Promise<WalArchive> {
-  const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw new PgmonetaError('IO', `cannot list the WAL in ${directory}: ${error.message}`, {
+  const names: string[] = [];
+  const texts = new Map<string, HistoryText>();
+  for (const name of await listFiles(directory)) {
+    if (name.endsWith('.history')) {
+      const text = await readHistory(join(directory, name));
+      if (text === undefined) continue;
+      texts.set(name, text);
+    }
+    names.push(name);
+  }
+  const steps = arrange(directory, segmentSize, names, texts);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await nextTurn();
+  }
+}
+
+/** Regular files only. The listing comes in pieces: other work of this process goes on in between. */
+async function listFiles(directory: string): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const entry of await opendir(directory, { bufferSize: STEP })) {
+      if (entry.isFile()) names.push(entry.name);
+    }
+    return names;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return [];
+    throw new PgmonetaError('IO', `cannot list the WAL in ${directory}: ${message}`, {
       cause: error,
       hint: 'the daemon has to own base_dir and everything below it',
     });
-  });
-  const names: string[] = [];
-  const texts = new Map<string, HistoryText>();
-  for (const entry of entries) {
-    if (!entry.isFile()) continue;
-    if (parseStoredName(entry.name, segmentSize).kind === 'history') {
-      const text = await readHistory(join(directory, entry.name));
-      if (text === undefined) continue;
-      texts.set(entry.name, text);
-    }
-    names.push(entry.name);
   }
-  return arrangeArchive(directory, segmentSize, names, texts);
 }
 
 /** Undefined when the file has gone since it was listed. */
@@ -112,13 +131,29 @@ export function arrangeArchive(
   names: readonly string[],
   texts: ReadonlyMap<string, HistoryText>,
 ): WalArchive {
-  const segments: (StoredSegmentName & { readonly file: string })[] = [];
+  const steps = arrange(directory, segmentSize, names, texts);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The same in steps, so that tens of thousands of names do not hold up what else this process does. */
+function* arrange(
+  directory: string,
+  segmentSize: number,
+  names: readonly string[],
+  texts: ReadonlyMap<string, HistoryText>,
+): Generator<undefined, WalArchive, undefined> {
+  const segments: NamedSegment[] = [];
   const misfits: string[] = [];
   const historyFiles = new Map<TimelineId, string[]>();
   // In this order files of one segment are neighbours, plain, stored, partial; and segments of a timeline ascend.
+  let count = 0;
   for (const file of [...names].sort()) {
+    if (++count % STEP === 0) yield;
     const stored = parseStoredName(file, segmentSize);
-    if (stored.kind === 'segment') segments.push({ ...stored, file });
+    if (stored.kind === 'segment') segments.push({ file, stored });
     else if (stored.kind === 'other' && looksLikeSegment(file)) misfits.push(file);
     else if (stored.kind === 'history') {
       historyFiles.set(stored.timeline, [...(historyFiles.get(stored.timeline) ?? []), file]);
@@ -127,11 +162,16 @@ export function arrangeArchive(
   return {
     directory,
     segmentSize,
-    ...arrangeSegments(segments, segmentSize),
+    ...(yield* arrangeSegments(segments, segmentSize)),
     ...readHistories(directory, historyFiles, texts),
     historyFiles,
     misfits,
   };
+}
+
+interface NamedSegment {
+  readonly file: string;
+  readonly stored: StoredSegmentName;
 }
 
 type Arranged = Pick<WalArchive, 'timelines' | 'partials' | 'open' | 'superseded'>;
@@ -141,27 +181,28 @@ interface GrowingRun extends Run {
   readonly files: string[];
 }
 
-function arrangeSegments(
-  segments: readonly (StoredSegmentName & { readonly file: string })[],
+function* arrangeSegments(
+  segments: readonly NamedSegment[],
   segmentSize: number,
-): Arranged {
+): Generator<undefined, Arranged, undefined> {
   const timelines = new Map<TimelineId, GrowingRun[]>();
   const partials: PartialSegment[] = [];
   const superseded: SupersededFile[] = [];
   let index = 0;
-  while (index < segments.length) {
+  for (let count = 1; index < segments.length; count++) {
     const head = segments[index];
     if (head === undefined) break;
-    const { segment, timeline, number } = head;
+    if (count % STEP === 0) yield;
+    const { segment, timeline, number } = head.stored;
     let best = head;
-    for (index++; segments[index]?.segment === segment; index++) {
+    for (index++; segments[index]?.stored.segment === segment; index++) {
       const other = segments[index];
       if (other === undefined) break;
-      const worse = rank(other) < rank(best) ? best : other;
+      const worse = rank(other.stored) < rank(best.stored) ? best : other;
       superseded.push({ file: worse.file, timeline, number });
       if (worse === best) best = other;
     }
-    if (best.partial) {
+    if (best.stored.partial) {
       partials.push({ file: best.file, segment, timeline, number, begin: segmentStart(number, segmentSize) });
     } else addToRun(timelines, timeline, number, best.file);
   }

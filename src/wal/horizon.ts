@@ -7,7 +7,7 @@ import {
   segmentStart,
   type TimelineId,
 } from '../postgres/types.js';
-import { timelinesOf, type WalArchive } from './archive.js';
+import { type Run, timelinesOf, type WalArchive } from './archive.js';
 import { ancestry, type Histories, isKnownTimeline, timelineAt } from './timelines.js';
 
 /** A backup that must stay restorable. */
@@ -202,14 +202,26 @@ function reaches(anchor: WalPoint, timeline: TimelineId, histories: Histories): 
   return timelineAt(ancestry(timeline, histories), anchor.lsn) === anchor.timeline;
 }
 
+/** The last whole segment of the newest timeline: a receiver that starts again goes on from there. */
+function lastSegment(archive: WalArchive): { timeline: TimelineId; number: bigint } | undefined {
+  const newest = [...archive.timelines].reduce<[TimelineId, readonly Run[]] | undefined>(
+    (best, entry) => (best === undefined || entry[0] > best[0] ? entry : best),
+    undefined,
+  );
+  const run = newest?.[1].at(-1);
+  return newest === undefined || run === undefined ? undefined : { timeline: newest[0], number: run.last };
+}
+
 function segmentsBelow(input: HorizonInput, horizons: ReadonlyMap<TimelineId, Horizon>): Removal[] {
   const { archive } = input;
   const open = input.open ?? archive.open;
+  const resume = lastSegment(archive);
   const found: (Removal & { readonly timeline: TimelineId; readonly number: bigint })[] = [];
   const consider = (file: string, timeline: TimelineId, number: bigint): void => {
     const horizon = horizons.get(timeline);
     if (horizon === undefined || number >= horizon.number || file.endsWith('.partial')) return;
     if (open?.timeline === timeline && open.number === number) return;
+    if (resume?.timeline === timeline && resume.number === number) return;
     found.push({ file, timeline, number, reason: horizon.reason });
   };
   for (const [timeline, runs] of archive.timelines) {

@@ -1,11 +1,4 @@
-import {
-  historyName,
-  isSegmentName,
-  parseSegmentName,
-  type SegmentName,
-  segmentName,
-  type TimelineId,
-} from '../postgres/types.js';
+import { historyName, isSegmentName, type SegmentName, segmentName, type TimelineId } from '../postgres/types.js';
 import type { CodecName } from '../repository/codes.js';
 
 /** A file of `wal/` that holds one segment of WAL, whole or not. */
@@ -46,6 +39,7 @@ const PARTIAL = '.partial';
 const DIGITS = 24;
 /** 0.21 writes the digits in lower case, PostgreSQL in upper case. */
 const HISTORY = /^(?:[0-9A-F]{8}|[0-9a-f]{8})\.history$/;
+const HISTORY_LENGTH = 16;
 const OTHER: StoredName = { kind: 'other' };
 
 /**
@@ -53,7 +47,7 @@ const OTHER: StoredName = { kind: 'other' };
  * @param segmentSize bytes per segment
  */
 export function parseStoredName(name: string, segmentSize: number): StoredName {
-  if (HISTORY.test(name)) {
+  if (name.length === HISTORY_LENGTH && HISTORY.test(name)) {
     const timeline = Number.parseInt(name.slice(0, 8), 16);
     return timeline === 0 ? OTHER : { kind: 'history', timeline: timeline as TimelineId };
   }
@@ -63,20 +57,19 @@ export function parseStoredName(name: string, segmentSize: number): StoredName {
   const partial = suffix === PARTIAL;
   const sealed = suffix.endsWith(SEALED);
   const codec = partial ? 'none' : CODECS.get(sealed ? suffix.slice(0, -SEALED.length) : suffix);
-  if (codec === undefined || !fits(segment, segmentSize)) return OTHER;
-  const { timeline, number } = parseSegmentName(segment, segmentSize);
-  return { kind: 'segment', segment, timeline, number, codec, sealed, partial };
+  if (codec === undefined) return OTHER;
+  // A count of segments is below 2^44, so that plain numbers are exact; tens of thousands of names are read at a time.
+  const timeline = Number.parseInt(segment.slice(0, 8), 16);
+  const low = Number.parseInt(segment.slice(16), 16);
+  const perId = 2 ** 32 / segmentSize;
+  if (timeline === 0 || low >= perId) return OTHER;
+  const number = BigInt(Number.parseInt(segment.slice(8, 16), 16) * perId + low);
+  return { kind: 'segment', segment, timeline: timeline as TimelineId, number, codec, sealed, partial };
 }
 
 /** Whether a text is the name of a segment file for some size of segments, suffixes included. */
 export function looksLikeSegment(name: string): boolean {
   return /^[0-9A-F]{24}(\.partial|(\.gz|\.zstd|\.lz4|\.bz2)?(\.aes)?)$/.test(name);
-}
-
-/** Timeline 0 does not exist, and the last eight digits count the segments of 4 GiB. */
-function fits(segment: SegmentName, segmentSize: number): boolean {
-  if (segment.startsWith('00000000')) return false;
-  return Number.parseInt(segment.slice(16), 16) < 2 ** 32 / segmentSize;
 }
 
 /** How a segment is stored, without the names. */

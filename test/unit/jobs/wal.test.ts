@@ -85,7 +85,7 @@ describe('list-backup', () => {
     const document = await listBackupVerb({ Server: 'primary' }, made.configuration());
     expect(document).toMatchObject({
       NumberOfBackups: 2,
-      WalProblem: expect.stringContaining('cannot list the WAL in'),
+      WalArchiveProblem: expect.stringContaining('cannot list the WAL in'),
     });
   });
 
@@ -93,7 +93,7 @@ describe('list-backup', () => {
     const made = repository();
     made.history('00000002.history', 'garbage');
     const document = await listBackupVerb({ Server: 'primary' }, made.configuration());
-    expect(document.WalProblem).toMatch(/00000002\.history:1: expected/);
+    expect(document.WalArchiveProblem).toMatch(/00000002\.history:1: expected/);
   });
 });
 
@@ -120,7 +120,7 @@ describe('status details', () => {
     const status = await statusOf(made);
     expect(status).toMatchObject({ WalGaps: [], WalSize: 0 });
     expect(status).not.toHaveProperty('RestorableTo');
-    expect(status).not.toHaveProperty('WalProblem');
+    expect(status).not.toHaveProperty('WalArchiveProblem');
   });
 
   it('status alone does not look at the WAL', async () => {

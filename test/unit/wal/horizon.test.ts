@@ -71,6 +71,11 @@ describe('the horizon', () => {
     expect(removed({ backups, open: { timeline: tli(3), number: 9n } })).not.toContain(name(3, 9));
   });
 
+  it('keeps the last segment of the newest timeline: the receiver goes on from there', () => {
+    const backups = [backup(1, '0/900028')];
+    expect(removed({ backups }, [...range(1, 2, 4), name(1, 4, '.zstd')], {})).toEqual(range(1, 2, 3));
+  });
+
   it('leaves everything when a name does not fit the size of segments', () => {
     const archive = archiveOf([...range(1, 2, 4), name(1, 300)], {}, 16 * MIB);
     const plan = planHorizon({ archive, backups: [backup(1, '0/4000028')] });
