@@ -101,7 +101,7 @@ async function runLight(
       state.requestShutdown('shutdown was asked for by a client');
       return {};
     case 'list-backup':
-      return { response: await listBackupVerb(request.request, configuration) };
+      return { response: await listBackupVerb(request.request, configuration, (name) => state.wal.live(name)) };
     case 'info':
       return { response: await infoVerb(request.request, configuration) };
     case 'status':
@@ -109,8 +109,9 @@ async function runLight(
       return {
         response: await statusVerb(
           configuration,
-          (name) => state.servers.state(name, state.supervisor),
+          (name) => ({ ...state.servers.state(name, state.supervisor), wal: state.wal.describe(name) }),
           request.name === 'status details',
+          (name) => state.wal.live(name),
         ),
       };
     case 'mode':
@@ -147,6 +148,7 @@ async function modeVerb(state: DaemonState, request: JsonObject): Promise<JsonOb
     throw new PgmonetaError('MODE_UNKNOWN_ACTION', `'${action ?? ''}' is no mode`, { hint: 'use online or offline' });
   }
   const problem = await state.servers.setOnline(server.name, action === 'online');
+  await state.wal.modeChanged(server.name, action === 'online');
   const { version } = state.servers.state(server.name, state.supervisor);
   return {
     MajorVersion: version,

@@ -15,6 +15,7 @@ import { ServerRegistry } from './servers.js';
 import type { DaemonState } from './state.js';
 import { Supervisor } from './supervisor.js';
 import { sweepRepository } from './sweep.js';
+import { WalService } from './wal.js';
 
 /** What the command line said. */
 export interface DaemonOptions {
@@ -98,6 +99,8 @@ async function serve(options: DaemonOptions): Promise<number> {
     cleanup.unshift(() => state.supervisor.close('the daemon is shutting down'));
     await state.servers.start();
     cleanup.unshift(() => state.servers.stop());
+    await state.wal.start();
+    cleanup.unshift(() => state.wal.stop());
     handleSignals(state, paths, stop);
     ready(state);
     await waitFor(stop.signal);
@@ -128,6 +131,13 @@ function createState(
       (user) => state.credentials.users.get(user),
       log,
     ),
+    wal: new WalService({
+      configuration: () => state.configuration,
+      passwordOf: (user) => state.credentials.users.get(user),
+      masterSecret: () => state.credentials.masterSecret,
+      isOnline: (server) => state.servers.isOnline(server),
+      log,
+    }),
     requestShutdown: (reason) => stop.abort(reason),
   };
   return state;

@@ -1,12 +1,15 @@
 import { type Configuration, effectiveServer } from '../config/index.js';
 import { asPgmonetaError } from '../errors/index.js';
+import type { JsonObject } from '../jobs/messages.js';
 import type { StoreOptions } from '../native/wal-writer.js';
 import { codecOf } from '../repository/codes.js';
 import { serverPaths } from '../repository/paths.js';
+import type { LiveWal } from '../wal/coverage.js';
 import { Limit, SegmentKeeper } from '../wal/keeper.js';
 import { WalReceiver } from '../wal/receiver.js';
 import type { ReceiverState } from '../wal/receiver-state.js';
 import type { Log } from './log.js';
+import { receiverFields } from './receiver-fields.js';
 
 /** Segments that are compressed and sealed at a time, of all servers together. */
 const STORING = 2;
@@ -61,9 +64,17 @@ export class WalService {
     return this.#servers.get(server)?.receiver.state;
   }
 
-  /** What keeps finished segments from being stored; undefined when nothing does. */
-  storeProblem(server: string): string | undefined {
-    return this.#servers.get(server)?.keeper.problem;
+  /** What the receiver knows of the segment that it writes. */
+  live(server: string): LiveWal | undefined {
+    const state = this.state(server);
+    if (state?.timeline === undefined || state.durable === undefined) return undefined;
+    return { timeline: state.timeline, durable: state.durable, newest: state.caughtUpAt };
+  }
+
+  /** What `status` shows of a receiver. */
+  describe(server: string): JsonObject | undefined {
+    const received = this.#servers.get(server);
+    return received && receiverFields(received.receiver.state, received.keeper.problem, new Date());
   }
 
   /** The operator has set a server online or offline. */

@@ -23,6 +23,8 @@ export interface ServerState {
   readonly problem: string | undefined;
   /** Major version, 0 when not known. */
   readonly version: number;
+  /** What the receiver of its WAL is doing: keys of `status details`. */
+  readonly wal?: JsonObject | undefined;
 }
 
 /**
@@ -90,6 +92,7 @@ async function describeServer(
     Workers: server.workers,
     WorkspaceFreeSpace: 0,
     ...(state.problem === undefined ? {} : { Problem: state.problem }),
+    ...(state.wal?.WalProblem === undefined ? {} : { WalProblem: state.wal.WalProblem }),
   };
   if (liveOf === undefined) return { document, size, backups: backups.length };
   const view = await readWalView(paths, backups, liveOf(name));
@@ -102,6 +105,6 @@ async function describeServer(
       WAL: figures[index]?.wal ?? 0,
     }),
   );
-  const detailed = { ...document, ...(await serverWindowFields(view)), Backups: entries, Fips: false };
+  const detailed = { ...document, ...state.wal, ...(await serverWindowFields(view)), Backups: entries, Fips: false };
   return { document: detailed, size, backups: backups.length };
 }

@@ -6,7 +6,6 @@
 export const MAIN_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'blocking_timeout',
   'console',
-  'create_slot',
   'direct_io',
   'link',
   'management',
@@ -31,9 +30,7 @@ export const MAIN_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
 
 /** The same for keys of servers. */
 export const SERVER_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
-  'create_slot',
   'extra',
-  'follow',
   'hot_standby',
   'hot_standby_overrides',
   'hot_standby_tablespaces',

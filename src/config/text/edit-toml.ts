@@ -29,6 +29,19 @@ function changesOnly(before: string, after: string, place: string, value: string
   return old.size === fresh.size && [...old].every(([name, text]) => fresh.get(name) === text);
 }
 
+/** The comment at the end of a line, with its `#`; empty when there is none. Looked for byte by byte: linear. */
+function commentOf(line: string): string {
+  let quote = '';
+  for (let at = 0; at < line.length; at++) {
+    const character = line[at] as string;
+    if (quote === '' && character === '#') return line.slice(at).trim();
+    if (quote === '' && (character === '"' || character === "'")) quote = character;
+    else if (quote === '"' && character === '\\') at++;
+    else if (character === quote) quote = '';
+  }
+  return '';
+}
+
 /**
  * Sets a key in the text of a TOML file, as a string. Every other line and the comment on the line stay.
  * @returns `null` when there is no such table, or the key is written in a way that cannot be edited line by line
@@ -47,8 +60,8 @@ export function setTomlValue(text: string, section: string, key: string, value: 
   }
   if (last < 0) return null;
   if (found >= 0) {
-    const comment = /^[^"'#]*(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'#]*)(\s+#.*)$/.exec(lines[found] as string);
-    lines[found] = `${written}${comment?.[1]?.trimEnd() ? ` ${comment[1].trim()}` : ''}`;
+    const comment = commentOf(lines[found] as string);
+    lines[found] = comment === '' ? written : `${written} ${comment}`;
   } else {
     lines.splice(last + 1, 0, written);
   }

@@ -188,6 +188,13 @@ describe('setIniValue', () => {
 });
 
 describe('setTomlValue', () => {
+  it('does not get lost in a long line', () => {
+    const file = `[pgmoneta]\nhost = ${'a '.repeat(100_000)}\n`;
+    expect(setTomlValue(file, 'pgmoneta', 'host', 'x')).toBeNull();
+    const quoted = `[pgmoneta]\nhost = "${'a # '.repeat(50_000)}" # why\n`;
+    expect(setTomlValue(quoted, 'pgmoneta', 'host', 'x')).toBe('[pgmoneta]\nhost = "x" # why\n');
+  });
+
   const file = '# c\n[pgmoneta]\nhost = "*" # all\nworkers = 4\n\n[primary]\nport = 5432\n';
   it('keeps all other lines and comments', () => {
     expect(setTomlValue(file, 'pgmoneta', 'host', 'x"y')).toBe(file.replace('"*"', '"x\\"y"'));
