@@ -13,4 +13,5 @@ mod restore;
 mod system;
 mod task;
 mod verify;
+mod wal_scan;
 mod wal_writer;

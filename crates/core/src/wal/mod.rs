@@ -32,7 +32,7 @@ pub use record::{
 };
 pub use segment_store::{StoreOptions, StoredForm, store_segment};
 pub use segment_writer::{SegmentWriter, SegmentWriterOptions};
-pub use scan::{Commit, EndKind, Ending, MAX_RESTORE_POINTS, RestorePoint, ScanOptions, ScanReport, scan};
+pub use scan::{Commit, EndKind, Ending, MAX_RESTORE_POINTS, RestorePoint, ScanOptions, ScanReport, scan, scan_with};
 pub use stored::StoredSegment;
 pub use target::{Target, TargetStop};
 pub use transaction::{Event, Timestamp, event};

@@ -124,12 +124,20 @@ pub struct ScanReport {
 /// [`Code::Usage`] when the segments are not a stretch, the start is not in the first one, or a key is missing;
 /// [`Code::Io`]; [`Code::Cancelled`]. Damage is no error but an [`Ending`].
 pub fn scan(options: &ScanOptions, job: &Job) -> Result<ScanReport> {
+    scan_with(options, job, &mut |_| {})
+}
+
+/// [`scan`] that hands each record that counts to `each`.
+///
+/// # Errors
+/// Those of [`scan`].
+pub fn scan_with(options: &ScanOptions, job: &Job, each: &mut dyn FnMut(&Record<'_>)) -> Result<ScanReport> {
     let segments = stretch(options)?;
     job.set_totals(
         segments.len() as u64 * u64::from(options.segment_size),
         segments.len() as u64,
     );
-    let mut run = Run::new(options, &segments)?;
+    let mut run = Run::new(options, &segments, each)?;
     let secret = options.secret.as_ref();
     read_ahead(&segments, options.workers, secret, job, |index, piece| {
         run.take(index, piece)
@@ -196,6 +204,7 @@ struct Found<'a> {
     restore_points: VecDeque<RestorePoint>,
     restore_point_count: u64,
     stop: Option<TargetStop>,
+    each: &'a mut dyn FnMut(&Record<'_>),
     /// A record that cannot be what it says.
     bad: Option<(Lsn, String)>,
 }
@@ -227,6 +236,7 @@ impl Found<'_> {
 
     fn count(&mut self, record: &Record<'_>, event: Option<&Event<'_>>) {
         self.records += 1;
+        (self.each)(record);
         (self.end, self.timeline) = (record.end, record.timeline);
         let (lsn, end) = (record.lsn, record.end);
         match event {
@@ -260,7 +270,11 @@ impl Found<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn new(options: &'a ScanOptions, segments: &'a [StoredSegment]) -> Result<Self> {
+    fn new(
+        options: &'a ScanOptions,
+        segments: &'a [StoredSegment],
+        each: &'a mut dyn FnMut(&Record<'_>),
+    ) -> Result<Self> {
         let decoder = WalDecoder::new(Options {
             segment_size: options.segment_size,
             timeline: Some(segments[0].timeline),
@@ -280,6 +294,7 @@ impl<'a> Run<'a> {
             restore_points: VecDeque::new(),
             restore_point_count: 0,
             stop: None,
+            each,
             bad: None,
         };
         Ok(Self {
