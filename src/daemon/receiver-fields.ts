@@ -4,9 +4,13 @@ import { lagOf, type ReceiverState } from '../wal/receiver-state.js';
 
 /**
  * The keys about a receiver in `status` and `status details`. `WalStreaming` is that of pgmoneta; the others are ours.
- * @param storeProblem what keeps finished segments from being stored
+ * @param problems what keeps finished segments from being stored, and from being shipped
  */
-export function receiverFields(state: ReceiverState, storeProblem: string | undefined, now: Date): JsonObject {
+export function receiverFields(
+  state: ReceiverState,
+  problems: { readonly store: string | undefined; readonly shipping: string | undefined },
+  now: Date,
+): JsonObject {
   const lag = lagOf(state, now);
   const position = (lsn: Lsn | undefined): string => (lsn === undefined ? '' : formatLsn(lsn));
   return {
@@ -22,7 +26,8 @@ export function receiverFields(state: ReceiverState, storeProblem: string | unde
     WalLagSeconds: lag === undefined ? -1 : seconds(lag.seconds * 1000),
     ...(state.problem === undefined ? {} : { WalProblem: problemOf(state) }),
     ...(state.retryAt === undefined ? {} : { WalRetryAt: state.retryAt.toISOString() }),
-    ...(storeProblem === undefined ? {} : { WalStoreProblem: storeProblem }),
+    ...(problems.store === undefined ? {} : { WalStoreProblem: problems.store }),
+    ...(problems.shipping === undefined ? {} : { WalShippingProblem: problems.shipping }),
   };
 }
 

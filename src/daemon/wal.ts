@@ -3,11 +3,12 @@ import { asPgmonetaError } from '../errors/index.js';
 import type { JsonObject } from '../jobs/messages.js';
 import type { StoreOptions } from '../native/wal-writer.js';
 import { codecOf } from '../repository/codes.js';
-import { serverPaths } from '../repository/paths.js';
+import { serverPaths, shippingPath } from '../repository/paths.js';
 import type { LiveWal } from '../wal/coverage.js';
 import { Limit, SegmentKeeper } from '../wal/keeper.js';
 import { WalReceiver } from '../wal/receiver.js';
 import type { ReceiverState } from '../wal/receiver-state.js';
+import { WalShipper } from '../wal/shipping.js';
 import type { Log } from './log.js';
 import { receiverFields } from './receiver-fields.js';
 
@@ -30,6 +31,8 @@ export interface WalServiceOptions {
 interface Received {
   readonly receiver: WalReceiver;
   readonly keeper: SegmentKeeper;
+  /** Keeps the second copy; undefined without `wal_shipping`. */
+  readonly shipper: WalShipper | undefined;
   /** Since when the server has not been streaming; undefined while it is. */
   downSince: number | undefined;
 }
@@ -74,7 +77,9 @@ export class WalService {
   /** What `status` shows of a receiver. */
   describe(server: string): JsonObject | undefined {
     const received = this.#servers.get(server);
-    return received && receiverFields(received.receiver.state, received.keeper.problem, new Date());
+    if (received === undefined) return undefined;
+    const { receiver, keeper, shipper } = received;
+    return receiverFields(receiver.state, { store: keeper.problem, shipping: shipper?.problem }, new Date());
   }
 
   /** The operator has set a server online or offline. */
@@ -91,11 +96,11 @@ export class WalService {
     clearInterval(this.#timer);
     const all = [...this.#servers.values()];
     await Promise.all(all.map(({ receiver }) => receiver.stop('the daemon is shutting down')));
-    await Promise.all(all.map(({ keeper }) => keeper.close()));
+    await Promise.all(all.flatMap(({ keeper, shipper }) => [keeper.close(), shipper?.close()]));
   }
 
   #make(name: string): Received {
-    const { configuration, passwordOf, log } = this.#options;
+    const { configuration, passwordOf, masterSecret, log } = this.#options;
     const paths = serverPaths(configuration().main.base_dir, name);
     const keeper = new SegmentKeeper({
       server: name,
@@ -104,14 +109,19 @@ export class WalService {
       limit: this.#limit,
       log,
     });
+    const { wal_shipping: shipping } = effectiveServer(configuration(), name);
+    const shipper = shipping
+      ? new WalShipper({ server: name, source: paths.wal, target: shippingPath(shipping, name), masterSecret, log })
+      : undefined;
     const receiver = new WalReceiver({
       server: () => effectiveServer(configuration(), name),
       password: () => passwordOf(effectiveServer(configuration(), name).user),
       paths,
       log,
       onFinished: (names) => keeper.add(names),
+      onDurable: (wal, finished) => shipper?.advance(wal, finished),
     });
-    return { receiver, keeper, downSince: undefined };
+    return { receiver, keeper, shipper, downSince: undefined };
   }
 
   #form(): StoreOptions | undefined {

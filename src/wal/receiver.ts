@@ -8,11 +8,13 @@ import {
   queryFacts,
   type ReplicationSlot,
   requireReady,
+  type SegmentName,
   type ServerAddress,
   type ServerFacts,
   type SystemIdentity,
   segmentNumber,
   segmentStart,
+  type TimelineId,
 } from '../postgres/index.js';
 import { makeDirectories } from '../repository/directories.js';
 import type { ServerPaths } from '../repository/paths.js';
@@ -37,7 +39,12 @@ export interface ReceiverOptions {
   readonly paths: ServerPaths;
   readonly log: WalLog;
   /** Segments are whole, durable and named. */
-  readonly onFinished: (names: readonly string[], segmentSize: number) => void;
+  readonly onFinished: (names: readonly string[]) => void;
+  /** Something has become durable. @param finished segments that were completed with it */
+  readonly onDurable: (
+    wal: { timeline: TimelineId; segmentSize: number; durable: Lsn },
+    finished: readonly SegmentName[],
+  ) => void;
   /** First and longest wait between attempts, in milliseconds. */
   readonly backoff?: { readonly first: number; readonly longest: number };
 }
@@ -218,7 +225,10 @@ export class WalReceiver {
       events: {
         started: () => this.#started(name, position),
         progress: (positions) => this.#progressed(positions),
-        finished: (names) => this.#options.onFinished(names, segmentSize),
+        durable: (durable, finished) => {
+          this.#options.onDurable({ timeline, segmentSize, durable }, finished);
+          if (finished.length > 0) this.#options.onFinished(finished);
+        },
       },
     });
     this.#session = session;

@@ -5,6 +5,7 @@ import {
   formatLsn,
   type Lsn,
   type NextTimeline,
+  type SegmentName,
   statusUpdate,
   streamWal,
   type TimelineId,
@@ -34,8 +35,8 @@ export interface SessionEvents {
   started(): void;
   /** Positions have moved. */
   progress(positions: SessionPositions): void;
-  /** Segments are whole, durable and named. */
-  finished(names: readonly string[]): void;
+  /** Everything before `durable` is durable. @param finished segments that were completed and named with it */
+  durable(durable: Lsn, finished: readonly SegmentName[]): void;
 }
 
 /** One stream of one timeline. */
@@ -178,7 +179,7 @@ export class WalSession implements WalSink {
     this.#durable = durable;
     this.#sendStatus(false);
     this.#progress();
-    if (finished.length > 0) this.#options.events.finished(finished);
+    this.#options.events.durable(toLsn(durable), finished as readonly SegmentName[]);
   }
 
   #failed(error: Error): void {

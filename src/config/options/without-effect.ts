@@ -36,7 +36,6 @@ export const SERVER_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'hot_standby_tablespaces',
   'progress',
   'retention',
-  'wal_shipping',
 ]);
 
 /** Storage engines that this version has; another one is refused, so that nobody waits for copies that never come. */
