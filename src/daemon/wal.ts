@@ -114,7 +114,7 @@ export class WalService {
       ? new WalShipper({ server: name, source: paths.wal, target: shippingPath(shipping, name), masterSecret, log })
       : undefined;
     const receiver = new WalReceiver({
-      server: () => effectiveServer(configuration(), name),
+      server: () => ({ ...configuration().main, ...effectiveServer(configuration(), name) }),
       password: () => passwordOf(effectiveServer(configuration(), name).user),
       paths,
       log,

@@ -109,7 +109,9 @@ export class SegmentKeeper {
       } catch (error) {
         const { message, hint } = asPgmonetaError(error);
         if (this.#problem === undefined) {
-          log.error(`WAL segment ${name} of ${server} was not stored and stays plain: ${message}${hint ? `; ${hint}` : ''}`);
+          log.error(
+            `WAL segment ${name} of ${server} was not stored and stays plain: ${message}${hint ? `; ${hint}` : ''}`,
+          );
         }
         this.#problem = message;
         this.#timer ??= setTimeout(() => {

@@ -29,7 +29,13 @@ import { type SlotSettings, usableSlot } from './slot.js';
 import { type StartPosition, startPosition } from './start-position.js';
 
 /** The settings that a receiver needs. */
-export type ReceiverServer = ServerAddress & SlotSettings;
+export type ReceiverServer = ServerAddress &
+  SlotSettings & {
+    /** Seconds. */
+    readonly wal_receiver_timeout: number;
+    /** Seconds. */
+    readonly wal_receiver_status_interval: number;
+  };
 
 /** What a receiver is made of. */
 export interface ReceiverOptions {
@@ -209,7 +215,12 @@ export class WalReceiver {
   }
 
   async #stream(connection: Connection, prepared: Prepared, position: StartPosition, signal: AbortSignal) {
-    const { name, wal_slot: slot } = this.#options.server();
+    const {
+      name,
+      wal_slot: slot,
+      wal_receiver_timeout: timeout,
+      wal_receiver_status_interval: statusInterval,
+    } = this.#options.server();
     const segmentSize = prepared.facts.walSegmentSize;
     const { timeline, lsn } = position;
     this.#set({ timeline, written: lsn, durable: lsn, serverEnd: prepared.identity.position, segmentSize, slot });
@@ -221,6 +232,8 @@ export class WalReceiver {
       directory: this.#options.paths.wal,
       segmentSize,
       pageSize: prepared.pageSize,
+      timeout,
+      statusInterval,
       budget: BUDGET,
       events: {
         started: () => this.#started(name, position),

@@ -15,11 +15,6 @@ import {
   watchSilence,
 } from '../postgres/index.js';
 
-/** Seconds without a byte from the server after which the link is taken to be dead. */
-const SILENCE = 60;
-/** Milliseconds between status updates when nothing else calls for one. */
-const STATUS_INTERVAL = 10_000;
-
 /** How far a session is. */
 export interface SessionPositions {
   readonly written: Lsn;
@@ -49,6 +44,10 @@ export interface SessionOptions {
   readonly directory: string;
   readonly segmentSize: number;
   readonly pageSize: number;
+  /** Seconds without a byte from the server after which the link is taken to be dead; 0 never. */
+  readonly timeout: number;
+  /** Seconds between status updates when nothing else calls for one; 0 leaves it to the server to ask. */
+  readonly statusInterval: number;
   /** Bytes that may wait in memory for the disk. */
   readonly budget: number;
   readonly events: SessionEvents;
@@ -94,15 +93,9 @@ export class WalSession implements WalSink {
    * @returns the timeline to go on with; null when the server ended the stream without one
    */
   async run(): Promise<NextTimeline | null> {
-    const { connection, slot, timeline, start } = this.#options;
-    const doing = 'WAL streaming';
-    const stopWatching = watchSilence(connection, doing, SILENCE, () => true);
-    let reads = connection.reads;
-    const timer = setInterval(() => {
-      // A healthy server may have nothing to say: asking it is the only way to tell it from a dead one.
-      this.#sendStatus(connection.reads === reads);
-      reads = connection.reads;
-    }, STATUS_INTERVAL);
+    const { connection, slot, timeline, start, timeout } = this.#options;
+    const stopWatching = watchSilence(connection, 'WAL streaming', timeout, () => true);
+    const timer = this.#reportRegularly();
     try {
       return await streamWal(connection, { slot, timeline, start }, this);
     } catch (error) {
@@ -112,6 +105,19 @@ export class WalSession implements WalSink {
       stopWatching();
       await this.#close();
     }
+  }
+
+  #reportRegularly(): NodeJS.Timeout | undefined {
+    const { connection, timeout, statusInterval } = this.#options;
+    // At least twice within the time after which the link is given up.
+    const interval = Math.min(statusInterval || Number.POSITIVE_INFINITY, timeout / 3 || Number.POSITIVE_INFINITY);
+    if (interval === Number.POSITIVE_INFINITY) return undefined;
+    let reads = connection.reads;
+    return setInterval(() => {
+      // A healthy server may have nothing to say: asking it is the only way to tell it from a dead one.
+      this.#sendStatus(connection.reads === reads);
+      reads = connection.reads;
+    }, interval * 1000);
   }
 
   /** Ends the session in order: what was received becomes durable and the server is told. */

@@ -30,6 +30,16 @@ export const BACKUP_OPTIONS = {
     unset: { value: 0, string_value: 'undefined' },
     help: 'Create the replication slots of the servers when they do not exist.',
   }),
+  wal_receiver_timeout: option(duration, 60, {
+    reload: 'hot',
+    since: 'here',
+    help: 'A server that sends nothing for so long, though it was asked to, is taken to be gone; 0 waits for ever.',
+  }),
+  wal_receiver_status_interval: option(duration, 10, {
+    reload: 'hot',
+    since: 'here',
+    help: 'Longest time between two reports of the durable position; what has become durable is reported at once.',
+  }),
   retention: option(
     retention,
     { days: 7, weeks: null, months: null, years: null },
