@@ -14,6 +14,8 @@ export class FaultProxy {
   replace;
   /** How often a connection was torn or a text replaced. */
   hits = 0;
+  /** When true, one bit of the address in the headers of WAL pages is turned over. */
+  damageWal = false;
   /** When true, nothing more is passed on; connections stay open. */
   stalled = false;
 
@@ -76,6 +78,7 @@ export class FaultProxy {
 
   /** @param {Buffer} chunk */
   #damage(chunk) {
+    if (this.damageWal) return this.#damageWal(chunk);
     if (!this.replace) return chunk;
     const at = chunk.indexOf(this.replace.find);
     if (at < 0) return chunk;
@@ -83,6 +86,17 @@ export class FaultProxy {
     damaged.write(this.replace.put, at);
     this.replace = undefined;
     this.hits++;
+    return damaged;
+  }
+
+  /** Turns a bit in whatever looks like the header of a WAL page of PostgreSQL 17. @param {Buffer} chunk */
+  #damageWal(chunk) {
+    const damaged = Buffer.from(chunk);
+    for (let at = damaged.indexOf('16d1', 0, 'hex'); at >= 0; at = damaged.indexOf('16d1', at + 2, 'hex')) {
+      if (damaged.readUInt32LE(at + 4) !== 1 || at + 16 > damaged.length) continue;
+      damaged[at + 10] = (damaged[at + 10] ?? 0) ^ 1;
+      this.hits++;
+    }
     return damaged;
   }
 
