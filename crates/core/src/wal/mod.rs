@@ -30,9 +30,11 @@ pub use record::{
     BlockReference, Body, BodyFault, Image, ImageCompression, Record, RecordHeader, Relation,
     resource_manager,
 };
+pub use scan::{
+    Commit, EndKind, Ending, MAX_RESTORE_POINTS, RestorePoint, ScanOptions, ScanReport, scan, scan_with,
+};
 pub use segment_store::{StoreOptions, StoredForm, store_segment};
 pub use segment_writer::{SegmentWriter, SegmentWriterOptions};
-pub use scan::{Commit, EndKind, Ending, MAX_RESTORE_POINTS, RestorePoint, ScanOptions, ScanReport, scan, scan_with};
 pub use stored::StoredSegment;
 pub use target::{Target, TargetStop};
 pub use transaction::{Event, Timestamp, event};
