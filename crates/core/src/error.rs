@@ -22,6 +22,8 @@ pub enum Code {
     Usage,
     /// A server sent what does not belong there.
     Protocol,
+    /// A server and the WAL in the repository do not belong together.
+    Diverged,
     /// A defect of the core itself.
     Internal,
 }
@@ -38,6 +40,7 @@ impl Code {
             Code::Locked => "REPOSITORY_LOCKED",
             Code::Usage => "USAGE",
             Code::Protocol => "POSTGRES_PROTOCOL",
+            Code::Diverged => "WAL_DIVERGED",
             Code::Internal => "INTERNAL",
         }
     }

@@ -6,15 +6,19 @@
 //! that was durable.
 
 use std::fs::{File, OpenOptions};
+use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::decoder::{Options, WalDecoder};
 use super::lsn::{Lsn, check_segment_size};
 use crate::fs::sync_directory;
 use crate::{Code, Error, Result};
 
 /// Bytes after which the system is asked to begin with writing to disk, so that the sync finds little to do.
 const WRITE_BACK: u64 = 1 << 20;
+/// Bytes that are read at a time.
+const PIECE: usize = 256 * 1024;
 /// Bytes of a page header that every page has and that are checked here: magic, flags, timeline, address.
 const CHECKED: usize = 16;
 
@@ -40,6 +44,8 @@ struct Open {
     /// LSN of its first byte.
     start: u64,
     written_back: u64,
+    /// Bytes at its begin that an earlier receiver wrote and that hold whole records: they are not overwritten.
+    proved: u64,
 }
 
 /// Writes contiguous WAL of one timeline.
@@ -151,10 +157,13 @@ impl SegmentWriter {
             self.open = Some(self.open_segment()?);
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        open.file
-            .write_all_at(bytes, offset)
-            .map_err(|error| Error::io("write", &open.partial, &error))?;
         let end = offset + bytes.len() as u64;
+        let known = usize::try_from(open.proved.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (known, new) = bytes.split_at(known.min(bytes.len()));
+        compare(open, known, offset)?;
+        open.file
+            .write_all_at(new, offset + known.len() as u64)
+            .map_err(|error| Error::io("write", &open.partial, &error))?;
         if end - open.written_back >= WRITE_BACK {
             start_write_back(&open.file, open.written_back, end - open.written_back);
             open.written_back = end;
@@ -227,12 +236,43 @@ impl SegmentWriter {
         file.sync_all()
             .map_err(|error| Error::io("sync", &partial, &error))?;
         sync_directory(&self.options.directory)?;
+        let proved = if metadata.len() == 0 {
+            0
+        } else {
+            self.proved_end(&file, &partial, start)?
+        };
         Ok(Open {
             file,
             partial,
             start,
             written_back: 0,
+            proved,
         })
+    }
+
+    /// How many bytes of an open segment that was left hold whole records.
+    fn proved_end(&self, file: &File, path: &Path, start: u64) -> Result<u64> {
+        let mut decoder = WalDecoder::new(Options {
+            segment_size: self.options.segment_size,
+            timeline: Some(self.options.timeline),
+            system_identifier: None,
+            start: Lsn(start),
+        })?;
+        let mut buffer = vec![0; PIECE];
+        let mut offset = 0;
+        while offset < self.segment_size && !decoder.has_stopped() {
+            let length = (self.segment_size - offset).min(PIECE as u64) as usize;
+            file.read_exact_at(&mut buffer[..length], offset)
+                .map_err(|error| Error::io("read", path, &error))?;
+            if decoder
+                .push(&buffer[..length], &mut |_| ControlFlow::Continue(()))
+                .is_break()
+            {
+                break;
+            }
+            offset += length as u64;
+        }
+        Ok((decoder.end_of_wal().proved.0 - start).min(self.segment_size))
     }
 
     fn segment_name(&self, start: u64) -> String {
@@ -245,6 +285,38 @@ impl SegmentWriter {
             number % per_id
         )
     }
+}
+
+/// What comes again has to be what is there: it was reported as durable, and may be all that is left of a server.
+fn compare(open: &Open, known: &[u8], offset: u64) -> Result<()> {
+    let mut buffer = vec![0; known.len().min(PIECE)];
+    for (index, piece) in known.chunks(PIECE).enumerate() {
+        let at = offset + (index * PIECE) as u64;
+        let there = &mut buffer[..piece.len()];
+        open.file
+            .read_exact_at(there, at)
+            .map_err(|error| Error::io("read", &open.partial, &error))?;
+        if there == piece {
+            continue;
+        }
+        let differs = there
+            .iter()
+            .zip(piece)
+            .take_while(|(one, other)| one == other)
+            .count() as u64;
+        let mut error = Error::new(
+            Code::Diverged,
+            format!(
+                "the server sends other WAL for {} than was received before; {} was left as it is",
+                Lsn(open.start + at + differs),
+                open.partial.display()
+            ),
+        )
+        .hint("the server has lost WAL that was durable here (a crash with fsync = off, an older copy of it): move the file away if what it holds is not wanted, then take a full backup");
+        error.path = Some(open.partial.clone());
+        return Err(error);
+    }
+    Ok(())
 }
 
 fn already_there(path: &Path) -> Error {

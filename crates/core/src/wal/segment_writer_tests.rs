@@ -107,6 +107,48 @@ fn an_open_segment_keeps_its_bytes_until_they_come_again() {
 }
 
 #[test]
+fn records_that_were_durable_are_not_overwritten_by_others() {
+    let mut builder = WalBuilder::sized(0, PAGE, SEGMENT);
+    for xid in 10..40 {
+        builder.record(1, 0, xid, &[xid as u8; 5000]);
+    }
+    let first = builder.bytes.clone();
+    let last = builder.records.last().unwrap().lsn.0 as usize;
+    let resume = |bytes: &[u8]| {
+        let directory = tempfile::tempdir().unwrap();
+        writer(directory.path(), 0).write(&first).unwrap();
+        let mut again = writer(directory.path(), 0);
+        let result = bytes.chunks(3000).try_for_each(|piece| again.write(piece));
+        let partial = directory.path().join("000000010000000000000000.partial");
+        (result, std::fs::read(partial).unwrap())
+    };
+    // The same again, and more behind it.
+    let mut longer = WalBuilder::sized(0, PAGE, SEGMENT);
+    for xid in 10..60 {
+        longer.record(1, 0, xid, &[xid as u8; 5000]);
+    }
+    let (result, content) = resume(&longer.bytes);
+    result.unwrap();
+    assert!(content[..longer.bytes.len()] == longer.bytes);
+    // Other records in the place of durable ones.
+    for at in [100, last / 2, last + 30] {
+        let mut other = first.clone();
+        other[at] ^= 1;
+        let (result, content) = resume(&other);
+        let error = result.unwrap_err();
+        assert_eq!(error.code, Code::Diverged);
+        assert!(error.message.contains("sends other WAL for"), "{error}");
+        assert!(content[..first.len()] == first);
+    }
+    // A record of which only a part had come may become another one: its server gave it up.
+    let directory = tempfile::tempdir().unwrap();
+    writer(directory.path(), 0).write(&first[..last + 1000]).unwrap();
+    let mut other = first.clone();
+    other[last + 100] ^= 1;
+    writer(directory.path(), 0).write(&other).unwrap();
+}
+
+#[test]
 fn what_is_not_wal_of_the_place_is_not_written() {
     let start = 255u64 << 20;
     let good = wal(start, 100_000);
