@@ -98,7 +98,7 @@ pub struct Ending {
 pub struct ScanReport {
     /// End of the last good record, where a recovery of all this would end; the start when there was none.
     pub end: Lsn,
-    /// Of the page that the last record begins on.
+    /// Of the last record; of the first segment when there was none.
     pub timeline: u32,
     /// From the start on.
     pub records: u64,
@@ -211,9 +211,6 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn record(&mut self, record: &Record<'_>) -> ControlFlow<()> {
-        if record.lsn < self.start {
-            return ControlFlow::Continue(());
-        }
         let event = match event(record) {
             Ok(event) => event,
             Err(fault) => {
@@ -221,8 +218,17 @@ impl Found<'_> {
                 return ControlFlow::Break(());
             }
         };
+        // A page tells the timeline of its first record; the first record of a new timeline tells its own.
+        let told = match event {
+            Some(Event::EndOfRecovery { timeline, .. } | Event::Checkpoint { timeline, .. }) => timeline,
+            _ => record.timeline,
+        };
+        self.timeline = self.timeline.max(told);
+        if record.lsn < self.start {
+            return ControlFlow::Continue(());
+        }
         if let Some(target) = self.target
-            && let Some(stop) = target.stops_at(record, event.as_ref(), self.end)
+            && let Some(stop) = target.stops_at(record, event.as_ref(), self.end, self.timeline)
         {
             self.stop = Some(stop);
             if stop.replayed {
@@ -237,7 +243,7 @@ impl Found<'_> {
     fn count(&mut self, record: &Record<'_>, event: Option<&Event<'_>>) {
         self.records += 1;
         (self.each)(record);
-        (self.end, self.timeline) = (record.end, record.timeline);
+        self.end = record.end;
         let (lsn, end) = (record.lsn, record.end);
         match event {
             Some(Event::TransactionEnd { committed: false, .. }) => self.aborts += 1,
@@ -285,7 +291,7 @@ impl<'a> Run<'a> {
             start: options.start,
             target: options.target.as_ref(),
             end: options.start,
-            timeline: segments[0].timeline,
+            timeline: 0,
             records: 0,
             commits: 0,
             aborts: 0,
@@ -456,7 +462,11 @@ impl<'a> Run<'a> {
         let found = self.found;
         Ok(ScanReport {
             end: found.end,
-            timeline: found.timeline,
+            timeline: if found.timeline == 0 {
+                self.segments[0].timeline
+            } else {
+                found.timeline
+            },
             records: found.records,
             commits: found.commits,
             aborts: found.aborts,

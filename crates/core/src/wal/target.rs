@@ -35,13 +35,14 @@ pub struct TargetStop {
 }
 
 impl Target {
-    /// Whether a recovery stops at this record; `before` is the end of the record before it.
+    /// Whether a recovery stops at this record; `before` is the end of the record before it, `timeline` its own.
     #[must_use]
     pub fn stops_at(
         &self,
         record: &Record<'_>,
         event: Option<&Event<'_>>,
         before: Lsn,
+        timeline: u32,
     ) -> Option<TargetStop> {
         let replayed = self.decide(record.lsn, event)?;
         let (time, xid) = match (self, event) {
@@ -54,7 +55,7 @@ impl Target {
             lsn: record.lsn,
             replayed,
             end: if replayed { record.end } else { before },
-            timeline: record.timeline,
+            timeline,
             time,
             xid,
         })
