@@ -14,6 +14,8 @@ export class FaultProxy {
   replace;
   /** How often a connection was torn or a text replaced. */
   hits = 0;
+  /** What is made, once, of the next bytes from the server that begin with a CopyData message. @type {((chunk: Buffer) => Buffer) | undefined} */
+  changeOnce;
   /** When true, one bit of the address in the headers of WAL pages is turned over. */
   damageWal = false;
   /** When true, nothing more is passed on; connections stay open. */
@@ -79,6 +81,12 @@ export class FaultProxy {
   /** @param {Buffer} chunk */
   #damage(chunk) {
     if (this.damageWal) return this.#damageWal(chunk);
+    if (this.changeOnce && chunk[0] === 0x64 && chunk[5] === 0x77) {
+      const change = this.changeOnce;
+      this.changeOnce = undefined;
+      this.hits++;
+      return change(chunk);
+    }
     if (!this.replace) return chunk;
     const at = chunk.indexOf(this.replace.find);
     if (at < 0) return chunk;
