@@ -43,7 +43,12 @@ fn decode(bytes: &[u8], piece: usize) -> (Vec<Told>, EndOfWal) {
 fn page_header(at: u64, rest: usize) -> Vec<u8> {
     let first = at.is_multiple_of(SEGMENT as u64);
     let flags = u16::from(rest > 0) | if first { 2 } else { 0 };
-    let mut header = [&0xd116u16.to_le_bytes()[..], &flags.to_le_bytes(), &1u32.to_le_bytes()].concat();
+    let mut header = [
+        &0xd116u16.to_le_bytes()[..],
+        &flags.to_le_bytes(),
+        &1u32.to_le_bytes(),
+    ]
+    .concat();
     header.extend(at.to_le_bytes());
     header.extend((rest as u64).to_le_bytes());
     if first {
@@ -62,7 +67,11 @@ fn build(data: &[u8]) -> (Vec<u8>, Vec<Told>) {
         let (body, later) = more.split_at((usize::from(*size) * 13).min(more.len()));
         rest = later;
         // A switch would leave the segment: the records after it would not be where they are put here.
-        let manager = if manager % 3 == 0 && info & 0xf0 != 0x40 { 0 } else { 1 };
+        let manager = if manager % 3 == 0 && info & 0xf0 != 0x40 {
+            0
+        } else {
+            1
+        };
         let mut record = (24 + body.len() as u32).to_le_bytes().to_vec();
         record.extend(9u32.to_le_bytes());
         record.extend(prev.to_le_bytes());
@@ -90,7 +99,9 @@ fn build(data: &[u8]) -> (Vec<u8>, Vec<Told>) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let [cut, place, flip, bytes @ ..] = data else { return };
+    let [cut, place, flip, bytes @ ..] = data else {
+        return;
+    };
     let piece = usize::from(*cut) + 1;
     assert_eq!(decode(bytes, usize::MAX), decode(bytes, piece));
     for version in Version::ALL {

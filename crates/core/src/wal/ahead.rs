@@ -14,7 +14,7 @@ use crate::{Code, Error, Result};
 
 const PIECE: usize = 256 * 1024;
 /// Bytes that are held ready at most, of all segments together.
-const BUDGET: usize = 64 << 20;
+const BUDGET: usize = 32 << 20;
 
 /// Plain bytes of a segment, or why there are no more.
 type Piece = Result<Vec<u8>>;
