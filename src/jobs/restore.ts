@@ -1,100 +1,173 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { EffectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
-import { lock } from '../repository/locks.js';
-import { serverPaths } from '../repository/paths.js';
-import { parsePosition } from '../restore/position.js';
-import { runRestore } from '../restore/run.js';
+import type { KnownBackup } from '../repository/catalogue.js';
+import { lock, lockPatiently } from '../repository/locks.js';
+import { type ServerPaths, serverPaths } from '../repository/paths.js';
+import { type Position, parsePosition } from '../restore/position.js';
+import { type PrimaryConnection, recoverySettings } from '../restore/recovery-settings.js';
+import { fetchCommand } from '../restore/restore-command.js';
+import { type RestoreOrder, rehearseRestore, runRestore } from '../restore/run.js';
 import { planTarget, targetLockName } from '../restore/target.js';
 import { usableBackupOf } from './backups.js';
 import type { Job, JobContext } from './context.js';
 import type { JsonObject } from './messages.js';
 import { flag, optionalText, requiredText, textMap } from './request.js';
+import { isChoice } from './restore-choice.js';
+import { rehearsalFields, restoreResponse } from './restore-response.js';
+import { planRestoreWal, type RestoreWalPlan } from './restore-wal.js';
 import { serverOf, workerCount } from './servers.js';
 
-/** Restores a backup to `<directory>/<server>-<label>`. */
+/** How long a restore waits for a removal of WAL to end, in milliseconds. */
+const WAL_PATIENCE = 60_000;
+
+const PROGRAM = fileURLToPath(new URL('../../bin/pgmoneta-cli.js', import.meta.url));
+
+/** Restores a backup, and the WAL that leads to a target, to `<directory>/<server>-<label>`. */
 export const restoreJob: Job = async (request, context) => {
   const server = serverOf(context.configuration, request, 'RESTORE_NOSERVER');
   const paths = serverPaths(context.configuration.main.base_dir, server.name);
-  const identifier = requiredText(request, 'Backup', 'RESTORE_NOBACKUP');
-  const root = requiredText(request, 'Directory', 'RESTORE_ERROR');
-  const position = parsePosition(optionalText(request, 'Position'));
-  const force = flag(request, 'Force');
-  const reader = await lock(paths.catalogueLock, 'shared', `restore of ${server.name}`, 'RESTORE_ACTIVE');
+  const wish = readWish(request, server);
+  const held = [await lock(paths.catalogueLock, 'shared', `restore of ${server.name}`, 'RESTORE_ACTIVE')];
   try {
-    const backup = await usableBackupOf(paths, server.name, identifier, 'RESTORE_NOBACKUP', force);
-    if (backup.info.incremental) {
-      throw new PgmonetaError(
-        'RESTORE_ERROR',
-        `backup ${backup.label} is incremental, and this version restores full backups only`,
-      );
+    held.push(
+      await lockPatiently(
+        paths.walLock,
+        'shared',
+        `restore of ${server.name}`,
+        'RESTORE_ACTIVE',
+        WAL_PATIENCE,
+        context.signal,
+      ),
+    );
+    const found = await choose(paths, server, wish, context);
+    for (const warning of found.plan?.warnings ?? []) context.log('warn', `restore of ${server.name}: ${warning}`);
+    const order = orderOf(server, wish, found, context);
+    if (wish.rehearsal) {
+      const { directory, fileSystems } = await rehearseRestore(order);
+      return {
+        ...restoreResponse(server, found.backup, directory, wish.position, found.plan),
+        ...rehearsalFields(fileSystems, found.plan),
+      };
     }
-    const placement = {
-      tablespaceMap: textMap(request, 'TablespaceMap'),
-      relativeLinks: flag(request, 'RelativeLinks'),
-    };
-    const target = planTarget(root, server.name, backup.label, backup.info.tablespaces, placement);
-    const targetLockPath = join(paths.root, targetLockName(target));
-    const targetLock = await lock(targetLockPath, 'exclusive', `restore to ${target.final}`, 'RESTORE_ACTIVE');
-    try {
-      const result = await runRestore({
-        ...placement,
-        backup,
-        server: server.name,
-        root,
-        position,
-        primary: {
-          host: server.host,
-          port: server.port,
-          user: server.user,
-          applicationName: `${server.name}-${backup.label}`,
-        },
-        force,
-        workers: workerCount(server.workers, availableParallelism()),
-        masterSecret: context.masterSecret,
-        signal: context.signal,
-        onProgress: (done, total) => context.progress({ phase: 'Restore backup', done, total, unit: 'bytes' }),
-        onSettled: (outcome) =>
-          context.log('warn', `an interrupted restore to ${target.final} was ${outcome} before this one`),
-      });
-      context.log('info', `restored backup ${backup.label} of ${server.name} to ${result.directory}`, {
-        files: result.report.files,
-        bytes: result.report.bytes,
-      });
-      return restoreResponse(server.name, backup.info, result.directory);
-    } catch (error) {
-      throw cancelledAs(error, context, `the restore to ${target.final} was cancelled; nothing of it was kept`);
-    } finally {
-      targetLock.release();
-    }
+    const directory = await carryOut(paths, order, context);
+    return restoreResponse(server, found.backup, directory, wish.position, found.plan);
   } finally {
-    reader.release();
+    for (const one of held.reverse()) one.release();
   }
 };
+
+/** What the request asks for. */
+interface Wish {
+  readonly identifier: string;
+  readonly root: string;
+  readonly position: Position;
+  readonly force: boolean;
+  readonly fetch: boolean;
+  readonly rehearsal: boolean;
+  readonly tablespaceMap: Readonly<Record<string, string>>;
+  readonly relativeLinks: boolean;
+}
+
+/** What can be refused without looking at anything is refused here. */
+function readWish(request: JsonObject, server: EffectiveServer): Wish {
+  const position = parsePosition(optionalText(request, 'Position'));
+  recoverySettings(position, primaryOf(server, ''));
+  const wal = optionalText(request, 'Wal') ?? 'copy';
+  if (wal !== 'copy' && wal !== 'fetch') {
+    throw new PgmonetaError('RESTORE_ERROR', `'${wal}' is no way to bring WAL`, { hint: 'use copy or fetch' });
+  }
+  return {
+    identifier: requiredText(request, 'Backup', 'RESTORE_NOBACKUP'),
+    root: requiredText(request, 'Directory', 'RESTORE_ERROR'),
+    position,
+    force: flag(request, 'Force'),
+    fetch: wal === 'fetch',
+    rehearsal: flag(request, 'DryRun'),
+    tablespaceMap: textMap(request, 'TablespaceMap'),
+    relativeLinks: flag(request, 'RelativeLinks'),
+  };
+}
+
+function primaryOf({ name, host, port, user }: EffectiveServer, label: string): PrimaryConnection {
+  return { host, port, user, applicationName: `${name}-${label}` };
+}
+
+interface Found {
+  readonly backup: KnownBackup;
+  /** Undefined when no position asks for WAL. */
+  readonly plan: RestoreWalPlan | undefined;
+}
+
+async function choose(paths: ServerPaths, server: EffectiveServer, wish: Wish, context: JobContext): Promise<Found> {
+  const { identifier, position, fetch, force } = wish;
+  const named = await usableBackupOf(
+    paths,
+    server.name,
+    identifier,
+    'RESTORE_NOBACKUP',
+    force && !isChoice(identifier),
+  );
+  const workers = workerCount(server.workers, availableParallelism());
+  const plan = await planRestoreWal({ paths, identifier, position, fetch, workers, context, named });
+  const backup = plan?.backup ?? named;
+  if (backup.info.incremental) {
+    throw new PgmonetaError(
+      'RESTORE_ERROR',
+      `backup ${backup.label} is incremental, and this version restores full backups only`,
+    );
+  }
+  return { backup, plan };
+}
+
+function orderOf(server: EffectiveServer, wish: Wish, { backup, plan }: Found, context: JobContext): RestoreOrder {
+  const { root, position, force, tablespaceMap, relativeLinks, fetch } = wish;
+  const configuration = context.configuration.files.main;
+  const command = { node: process.execPath, program: PROGRAM, configuration, server: server.name, home: homedir() };
+  return {
+    tablespaceMap,
+    relativeLinks,
+    backup,
+    server: server.name,
+    root,
+    position,
+    wal: plan?.order,
+    restoreCommand: fetch ? fetchCommand(command) : undefined,
+    primary: primaryOf(server, backup.label),
+    force,
+    workers: workerCount(server.workers, availableParallelism()),
+    masterSecret: context.masterSecret,
+    signal: context.signal,
+    onProgress: (done, total) => context.progress({ phase: 'Restore backup', done, total, unit: 'bytes' }),
+    onWalProgress: (done, total) => context.progress({ phase: 'Copy WAL', done, total, unit: 'bytes' }),
+    onSettled: (outcome) =>
+      context.log('warn', `an interrupted restore of ${server.name}-${backup.label} was ${outcome} before this one`),
+  };
+}
+
+async function carryOut(paths: ServerPaths, order: RestoreOrder, context: JobContext): Promise<string> {
+  const { server, backup } = order;
+  const target = planTarget(order.root, server, backup.label, backup.info.tablespaces, order);
+  const targetLockPath = join(paths.root, targetLockName(target));
+  const held = await lock(targetLockPath, 'exclusive', `restore to ${target.final}`, 'RESTORE_ACTIVE');
+  try {
+    const { directory, report } = await runRestore(order);
+    context.log('info', `restored backup ${backup.label} of ${server} to ${directory}`, {
+      files: report.files,
+      bytes: report.bytes,
+      segments: order.wal?.segments.length ?? 0,
+    });
+    return directory;
+  } catch (error) {
+    throw cancelledAs(error, context, `the restore to ${target.final} was cancelled; nothing of it was kept`);
+  } finally {
+    held.release();
+  }
+}
 
 function cancelledAs(error: unknown, context: JobContext, message: string): unknown {
   if (!context.signal.aborted) return error;
   return new PgmonetaError('RESTORE_CANCELLED', message, { cause: error, retryable: true });
-}
-
-function restoreResponse(
-  server: string,
-  info: import('../repository/backup-info.js').BackupInfo,
-  directory: string,
-): JsonObject {
-  return {
-    Backup: info.label,
-    BackupSize: info.backupSize,
-    BiggestFileSize: info.biggestFile,
-    Comments: info.comments,
-    Compression: info.compression,
-    Directory: directory,
-    Encryption: info.encryption,
-    Incremental: info.incremental,
-    IncrementalParent: info.parent,
-    MajorVersion: info.majorVersion,
-    MinorVersion: info.minorVersion,
-    RestoreSize: info.restoreSize,
-    Server: server,
-  };
 }

@@ -27,6 +27,8 @@ const restore = {
   TablespaceMap: 'object?',
   RelativeLinks: 'boolean?',
   Force: 'boolean?',
+  Wal: 'string?',
+  DryRun: 'boolean?',
 } as const;
 
 const rows = {

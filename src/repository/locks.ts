@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type ErrorCode, PgmonetaError } from '../errors/index.js';
 import { acquireLock, type LockHandle, readLockOwner } from '../native/fs.js';
 import { makeDirectories } from './directories.js';
@@ -43,5 +44,32 @@ function describeOwner(path: string): string {
     return `${owner.verb} (PID ${owner.pid}) has been running since ${owner.since}`;
   } catch {
     return `another process holds ${path}`;
+  }
+}
+
+const LOCK_PAUSE_MS = 200;
+
+/**
+ * The same as {@link lock}, but waits for a holder that is soon done.
+ * @param patience in milliseconds
+ * @throws PgmonetaError `refusal` when the holder took longer; CANCELLED
+ */
+export async function lockPatiently(
+  path: string,
+  mode: 'shared' | 'exclusive',
+  verb: string,
+  refusal: ErrorCode,
+  patience: number,
+  signal: AbortSignal,
+): Promise<LockHandle> {
+  const deadline = performance.now() + patience;
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await lock(path, mode, verb, refusal);
+    } catch (error) {
+      if (!(error instanceof PgmonetaError) || error.code !== refusal || performance.now() > deadline) throw error;
+    }
+    await pause(LOCK_PAUSE_MS);
   }
 }

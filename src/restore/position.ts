@@ -1,12 +1,16 @@
 import { PgmonetaError } from '../errors/index.js';
 import { hasControlCharacter } from './control-characters.js';
+import { parseMoment } from './moment.js';
 
 /** Where recovery is to end. */
 export type RecoveryTarget =
   | { readonly kind: 'none' }
   | { readonly kind: 'current' }
   | { readonly kind: 'immediate' }
-  | { readonly kind: 'name' | 'xid' | 'lsn' | 'time'; readonly value: string };
+  /** `value` as PostgreSQL reads it without doubt: xid in decimal, 32 bits. */
+  | { readonly kind: 'name' | 'xid' | 'lsn'; readonly value: string }
+  /** `value`: an absolute time; `micros`: the same since 1970, in microseconds. */
+  | { readonly kind: 'time'; readonly value: string; readonly micros: number };
 
 /** What the restored cluster is to become. */
 export type RestoredRole = 'primary' | 'replica';
@@ -23,6 +27,14 @@ export interface Position {
 
 const GRAMMAR =
   'a comma separated list of: current, immediate, name=, xid=, lsn=, time=, inclusive=, timeline=, action=, primary, replica';
+
+const TARGETS = ['current', 'immediate', 'name', 'xid', 'lsn', 'time'] as const;
+
+type TargetKey = (typeof TARGETS)[number];
+
+function isTarget(key: string): key is TargetKey {
+  return (TARGETS as readonly string[]).includes(key);
+}
 
 /** No position that makes sense is longer. */
 const LIMIT = 4096;
@@ -47,8 +59,7 @@ export function parsePosition(text: string | null | undefined): Position {
       const equals = item.indexOf('=');
       const key = equals < 0 ? item : item.slice(0, equals);
       const value = equals < 0 ? undefined : item.slice(equals + 1);
-      const named = parseTarget(key, value);
-      if (named !== undefined) {
+      if (isTarget(key)) {
         if (target.kind !== 'none') {
           throw new PgmonetaError(
             'RESTORE_NOBACKUP',
@@ -58,7 +69,7 @@ export function parsePosition(text: string | null | undefined): Position {
             },
           );
         }
-        target = named;
+        target = parseTarget(key, value);
       } else if (key === 'primary' || key === 'replica') role = key;
       else if (key === 'inclusive') inclusive = parseSwitch(value);
       else if (key === 'timeline') timeline = parseTimeline(value);
@@ -69,21 +80,39 @@ export function parsePosition(text: string | null | undefined): Position {
   return { target, role, inclusive, timeline, action };
 }
 
-function parseTarget(key: string, value: string | undefined): RecoveryTarget | undefined {
+function parseTarget(key: TargetKey, value: string | undefined): RecoveryTarget {
   if (key === 'current' || key === 'immediate') {
     if (value !== undefined) refuse(`'${key}' takes no value`);
     return { kind: key };
   }
-  if (key !== 'name' && key !== 'xid' && key !== 'lsn' && key !== 'time') return undefined;
   if (value === undefined || value === '') refuse(`'${key}=' needs a value`);
   if (hasControlCharacter(value)) refuse(`the value of '${key}=' contains a control character`);
-  if (key === 'name' && Buffer.byteLength(value) > 63) refuse(`'name=${value}' is longer than 63 bytes`);
-  if (key === 'xid' && !/^\d{1,20}$/.test(value)) refuse(`'xid=${value}' is not a transaction id`);
-  if (key === 'lsn' && !/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(value))
-    refuse(`'lsn=${value}' is not an LSN such as 0/2000028`);
-  if (key === 'time' && !/^\d{4}-\d{2}-\d{2}/.test(value))
-    refuse(`'time=${value}' is not a time such as 2026-01-31 13:45:00+00`);
-  return { kind: key, value };
+  if (key === 'time') {
+    const { text, micros } = parseMoment(value);
+    return { kind: key, value: text, micros };
+  }
+  return { kind: key, value: key === 'name' ? checkName(value) : key === 'xid' ? parseXid(value) : parseLsn(value) };
+}
+
+function checkName(value: string): string {
+  if (Buffer.byteLength(value) > 63) refuse(`'name=${value}' is longer than 63 bytes`);
+  return value;
+}
+
+/** Full 64-bit ids (`pg_current_xact_id()`) are taken too: the WAL knows their lower half, PostgreSQL compares that. */
+function parseXid(value: string): string {
+  if (!/^\d{1,20}$/.test(value) || BigInt(value) >= 1n << 64n) refuse(`'xid=${value}' is not a transaction id`);
+  const xid = BigInt(value) & 0xffff_ffffn;
+  if (xid < 3n) refuse(`'xid=${value}' is not the id of a transaction that can commit`);
+  return String(xid);
+}
+
+function parseLsn(value: string): string {
+  if (!/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/.test(value)) refuse(`'lsn=${value}' is not an LSN such as 0/2000028`);
+  return value
+    .split('/')
+    .map((half) => Number.parseInt(half, 16).toString(16).toUpperCase())
+    .join('/');
 }
 
 function parseSwitch(value: string | undefined): boolean {

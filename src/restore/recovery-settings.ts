@@ -41,11 +41,29 @@ const OWNED = [
 /** Of those, the ones that may also stand in postgresql.conf and have to be cleared there by an override. */
 const TARGETS = OWNED.slice(0, 5);
 
+/** What recovery does at its end: `promote` for a primary unless the user says otherwise, `pause` for a replica. */
+export function actionOf({ target, role, action }: Position): 'pause' | 'promote' | 'shutdown' {
+  const hasEnd = target.kind !== 'none' && target.kind !== 'current';
+  return action ?? (role === 'replica' && hasEnd ? 'pause' : 'promote');
+}
+
+/** The timeline that recovery follows. */
+export function timelineOf({ target, timeline }: Position): string {
+  return timeline ?? (target.kind === 'immediate' ? 'current' : 'latest');
+}
+
+/** All WAL that recovery needs lies in `pg_wal`; but targeted recovery demands a command. This one finds nothing. */
+export const NOTHING_TO_FETCH = 'false';
+
 /**
- * Computes the settings (PostgreSQL 12 and newer). All WAL that recovery needs lies in `pg_wal`, so the
- * `restore_command`, which targeted recovery demands, is one that finds nothing.
+ * Computes the settings (PostgreSQL 12 and newer).
+ * @param restoreCommand fetches WAL that is not in `pg_wal`
  */
-export function recoverySettings(position: Position, primary: PrimaryConnection): RecoverySettings {
+export function recoverySettings(
+  position: Position,
+  primary: PrimaryConnection,
+  restoreCommand: string = NOTHING_TO_FETCH,
+): RecoverySettings {
   const { target, role } = position;
   if (target.kind === 'none' && role === 'primary') {
     if ([position.timeline, position.action, position.inclusive].some((modifier) => modifier !== undefined)) {
@@ -54,6 +72,15 @@ export function recoverySettings(position: Position, primary: PrimaryConnection)
       });
     }
     return { parameters: [], signal: undefined };
+  }
+  if (target.kind === 'current' && role === 'primary' && actionOf(position) !== 'promote') {
+    throw new PgmonetaError(
+      'RESTORE_ERROR',
+      `current with action=${position.action}: PostgreSQL promotes at the end of all WAL whatever it is told`,
+      {
+        hint: "give a target with an end instead (lsn=, time=, name=, xid=); 'pgmoneta-cli status details' shows RestorableTo",
+      },
+    );
   }
   const parameters: [string, string][] = TARGETS.map((name) => [name, '']);
   const set = (name: string, value: string): void => {
@@ -64,17 +91,16 @@ export function recoverySettings(position: Position, primary: PrimaryConnection)
   };
   if (target.kind === 'immediate') set('recovery_target', 'immediate');
   else if (target.kind !== 'none' && target.kind !== 'current') set(`recovery_target_${target.kind}`, target.value);
-  const hasEnd = target.kind !== 'none' && target.kind !== 'current';
   set('recovery_target_inclusive', position.inclusive === false ? 'off' : 'on');
-  set('recovery_target_timeline', position.timeline ?? (target.kind === 'immediate' ? 'current' : 'latest'));
-  set('recovery_target_action', position.action ?? (role === 'replica' && hasEnd ? 'pause' : 'promote'));
+  set('recovery_target_timeline', timelineOf(position));
+  set('recovery_target_action', actionOf(position));
   if (role === 'replica') {
-    set('restore_command', '');
+    set('restore_command', restoreCommand === NOTHING_TO_FETCH ? '' : restoreCommand);
     set('primary_conninfo', conninfo(primary));
     set('primary_slot_name', '');
     return { parameters, signal: 'standby.signal' };
   }
-  set('restore_command', 'false');
+  set('restore_command', restoreCommand);
   set('primary_conninfo', '');
   set('primary_slot_name', '');
   return { parameters, signal: 'recovery.signal' };

@@ -1,6 +1,5 @@
 import { chmod, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PgmonetaError } from '../errors/index.js';
 import { freeSpace, syncTree } from '../native/fs.js';
 import { planRestore, type RestoreReport, restoreBackup } from '../native/restore.js';
 import type { KnownBackup } from '../repository/catalogue.js';
@@ -9,8 +8,9 @@ import { writeTextDurable } from '../repository/durable.js';
 import type { Position } from './position.js';
 import { publish, settlePublication } from './publish.js';
 import { editAutoConf, type PrimaryConnection, type RecoverySettings, recoverySettings } from './recovery-settings.js';
-import { checkRestoreSpace } from './space.js';
+import { checkRestoreSpace, type FileSystemDemand } from './space.js';
 import { checkTargets, type PlacementOptions, planTarget, removeLeftovers, type TargetPlan } from './target.js';
+import { copyWal, type WalOrder } from './wal.js';
 
 /** What is to be restored, and where to. */
 export interface RestoreOrder extends PlacementOptions {
@@ -18,6 +18,10 @@ export interface RestoreOrder extends PlacementOptions {
   readonly server: string;
   readonly root: string;
   readonly position: Position;
+  /** WAL from after the backup; undefined when what the backup brings is all that is needed. */
+  readonly wal: WalOrder | undefined;
+  /** Fetches WAL that is not copied; undefined when there is none. */
+  readonly restoreCommand: string | undefined;
   readonly primary: PrimaryConnection;
   readonly force: boolean;
   /** Threads; at least 1. */
@@ -25,6 +29,8 @@ export interface RestoreOrder extends PlacementOptions {
   readonly masterSecret: Buffer | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
+  /** Bytes of WAL that were copied, and all that are. */
+  readonly onWalProgress: (done: number, total: number) => void;
   /** Told when an earlier restore to the same place had been cut short while it gave its directories their names. */
   readonly onSettled: (outcome: 'completed' | 'taken back') => void;
 }
@@ -42,43 +48,49 @@ interface RestorePlan {
   readonly target: TargetPlan;
   readonly settings: RecoverySettings;
   readonly existing: readonly string[];
+  readonly fileSystems: readonly FileSystemDemand[];
 }
 
 /** Computes the plan of a restore, refusing what cannot work. */
-async function planRestoreOrder(order: RestoreOrder, target: TargetPlan): Promise<RestorePlan> {
-  const { kind } = order.position.target;
-  if (kind === 'name' || kind === 'xid' || kind === 'lsn' || kind === 'time') {
-    throw new PgmonetaError(
-      'RESTORE_ERROR',
-      `the target ${kind}= needs WAL from after the backup, which this version does not receive`,
-      {
-        hint: 'restore to the end of the backup with current or immediate',
-      },
-    );
-  }
-  const settings = recoverySettings(order.position, order.primary);
+async function planRestoreOrder(order: RestoreOrder, target: TargetPlan, create: boolean): Promise<RestorePlan> {
+  const settings = recoverySettings(order.position, order.primary, order.restoreCommand);
   const existing = await checkTargets(target, order.force);
   const sizes = await planRestore(order.backup.directory, order.masterSecret);
   const ofTablespace = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
-  await checkRestoreSpace(
+  const walBytes = (order.wal?.segments.length ?? 0) * (order.wal?.segmentSize ?? 0);
+  const fileSystems = await checkRestoreSpace(
     [
-      { directory: target.final, bytes: sizes.baseBytes },
+      { directory: target.final, bytes: sizes.baseBytes + walBytes },
       ...target.tablespaces.map((entry) => ({ directory: entry.final, bytes: ofTablespace(entry.oid) })),
     ],
     freeSpace,
+    create,
   );
-  return { target, settings, existing };
+  return { target, settings, existing, fileSystems };
+}
+
+function targetOf(order: RestoreOrder): TargetPlan {
+  return planTarget(order.root, order.server, order.backup.label, order.backup.info.tablespaces, order);
+}
+
+/** What a restore would make, and what it would take; nothing is changed. */
+export async function rehearseRestore(
+  order: RestoreOrder,
+): Promise<{ readonly directory: string; readonly fileSystems: readonly FileSystemDemand[] }> {
+  const target = targetOf(order);
+  const { fileSystems } = await planRestoreOrder(order, target, false);
+  return { directory: target.final, fileSystems };
 }
 
 /**
- * Restores a full backup: every byte is checked on its way, `pg_control` and then the name of the directory come
+ * Restores a full backup and the WAL that leads to the target: every byte is checked on its way, `pg_control` and then the name of the directory come
  * last, and a failure leaves nothing that looks like a cluster.
  */
 export async function runRestore(order: RestoreOrder): Promise<RestoreResult> {
-  const target = planTarget(order.root, order.server, order.backup.label, order.backup.info.tablespaces, order);
+  const target = targetOf(order);
   const settled = await settlePublication(target.final);
   if (settled !== 'none') order.onSettled(settled);
-  const plan = await planRestoreOrder(order, target);
+  const plan = await planRestoreOrder(order, target, true);
   await removeLeftovers(plan.target);
   try {
     const report = await writeCluster(order, plan);
@@ -114,6 +126,10 @@ async function writeCluster(order: RestoreOrder, plan: RestorePlan): Promise<Res
     },
     { signal: order.signal, onProgress: ({ bytesDone, bytesTotal }) => order.onProgress(bytesDone, bytesTotal) },
   );
+  if (order.wal !== undefined) {
+    const { workers, masterSecret, signal, onWalProgress } = order;
+    await copyWal(building, order.wal, { workers, masterSecret, signal, onProgress: onWalProgress });
+  }
   if (await applySettings(building, plan.settings)) await syncTree(building);
   return report;
 }

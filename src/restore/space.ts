@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { makeDirectories } from '../repository/directories.js';
@@ -16,6 +17,14 @@ export interface SpaceSupply {
 
 const MARGIN = 1.02;
 
+/** What one file system is asked for, in bytes. */
+export interface FileSystemDemand {
+  readonly directories: readonly string[];
+  /** With a margin. */
+  readonly needed: number;
+  readonly available: number;
+}
+
 async function makeParent(directory: string): Promise<void> {
   await makeDirectories(directory).catch((error: Error) => {
     throw new PgmonetaError('RESTORE_SETUP', `the directory ${directory} cannot be made: ${error.message}`, {
@@ -25,18 +34,26 @@ async function makeParent(directory: string): Promise<void> {
   });
 }
 
+/** The first directory above a path that is there. */
+async function existingParent(path: string): Promise<string> {
+  const parent = dirname(path);
+  const status = await stat(parent).catch(() => undefined);
+  return status?.isDirectory() || parent === path ? parent : existingParent(parent);
+}
+
 /**
- * Adds up demands per file system and refuses when one cannot hold its share.
- * @throws PgmonetaError RESTORE_NODISK naming each file system that is too small
+ * Adds up demands per file system.
+ * @param create whether the directories above those of the demands are made
  */
-export async function checkRestoreSpace(
+export async function measureSpace(
   demands: readonly SpaceDemand[],
   supplyOf: (directory: string) => SpaceSupply | Promise<SpaceSupply>,
-): Promise<void> {
+  create = true,
+): Promise<readonly FileSystemDemand[]> {
   const perDevice = new Map<string, { wanted: number; available: number; directories: string[] }>();
   for (const { directory, bytes } of demands) {
-    const parent = dirname(directory);
-    await makeParent(parent);
+    if (create) await makeParent(dirname(directory));
+    const parent = create ? dirname(directory) : await existingParent(directory);
     const supply = await supplyOf(parent);
     const key = String(supply.device);
     const entry = perDevice.get(key) ?? { wanted: 0, available: supply.available, directories: [] };
@@ -44,12 +61,28 @@ export async function checkRestoreSpace(
     entry.directories.push(directory);
     perDevice.set(key, entry);
   }
-  const short = [...perDevice.values()].filter((entry) => Math.ceil(entry.wanted * MARGIN) > entry.available);
-  if (short.length === 0) return;
+  return [...perDevice.values()].map(({ wanted, available, directories }) => ({
+    directories,
+    needed: Math.ceil(wanted * MARGIN),
+    available,
+  }));
+}
+
+/**
+ * Refuses when a file system cannot hold its share.
+ * @throws PgmonetaError RESTORE_NODISK naming each file system that is too small
+ */
+export async function checkRestoreSpace(
+  demands: readonly SpaceDemand[],
+  supplyOf: (directory: string) => SpaceSupply | Promise<SpaceSupply>,
+  create = true,
+): Promise<readonly FileSystemDemand[]> {
+  const all = await measureSpace(demands, supplyOf, create);
+  const short = all.filter((entry) => entry.needed > entry.available);
+  if (short.length === 0) return all;
   const mega = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
   const lines = short.map(
-    (entry) =>
-      `${mega(Math.ceil(entry.wanted * MARGIN))} needed for ${entry.directories.join(', ')}, ${mega(entry.available)} free`,
+    (entry) => `${mega(entry.needed)} needed for ${entry.directories.join(', ')}, ${mega(entry.available)} free`,
   );
   throw new PgmonetaError('RESTORE_NODISK', `not enough space: ${lines.join('; ')}`, {
     hint: 'free space there, choose another directory, or place tablespaces elsewhere with --tablespace-map',

@@ -64,6 +64,13 @@ export const RESTORE_FLAGS = {
   },
   'relative-links': { type: 'boolean', description: 'Make tablespace links relative to the data directory' },
   force: { type: 'boolean', description: 'Replace a restored directory of the same name' },
+  wal: {
+    type: 'option',
+    helpValue: 'HOW',
+    options: ['copy', 'fetch'],
+    description: 'Copy all WAL that recovery needs (default), or let the restored server fetch it from the repository',
+  },
+  'dry-run': { type: 'boolean', description: 'Tell what would be restored and what it would take; change nothing' },
 } as const satisfies Record<string, Flag>;
 
 export const VERIFY_FLAGS = {

@@ -29,5 +29,6 @@ export const CLI: Program = {
     status: () => import('./commands/status.js'),
     'status details': () => import('./commands/status-details.js'),
     verify: () => import('./commands/verify.js'),
+    'wal-get': () => import('./commands/wal-get.js'),
   },
 };

@@ -21,8 +21,13 @@ describe('a position', () => {
     expect(parsePosition('name=a=b').target).toEqual({ kind: 'name', value: 'a=b' });
     expect(parsePosition('time=2026-01-31 13:45:00.5+01').target).toEqual({
       kind: 'time',
-      value: '2026-01-31 13:45:00.5+01',
+      value: '2026-01-31 12:45:00.5+00',
+      micros: Date.UTC(2026, 0, 31, 12, 45, 0, 500) * 1000,
     });
+    // A full id, with its epoch; digits that PostgreSQL would take for octal ones.
+    expect(parsePosition('xid=4294967999').target).toEqual({ kind: 'xid', value: '703' });
+    expect(parsePosition('xid=0755').target).toEqual({ kind: 'xid', value: '755' });
+    expect(parsePosition('lsn=0a/00b').target).toEqual({ kind: 'lsn', value: 'A/B' });
     expect(parsePosition('inclusive,timeline,action,current')).toMatchObject({
       inclusive: true,
       timeline: 'latest',
@@ -33,6 +38,8 @@ describe('a position', () => {
   it.each([
     'currant',
     'xid=12a',
+    'xid=2',
+    'xid=18446744073709551616',
     'lsn=0x12',
     'name=',
     `name=${'n'.repeat(64)}`,

@@ -13,6 +13,7 @@ const BACKUP_SIZES = ['BackupSize', 'RestoreSize', 'BiggestFileSize', 'WAL', 'De
 const LSN_PARTS = ['StartHiLSN', 'StartLoLSN', 'EndHiLSN', 'EndLoLSN', 'CheckpointHiLSN', 'CheckpointLoLSN'];
 const SPACES = ['TotalSpace', 'FreeSpace', 'UsedSpace'];
 const SERVER_SIZES = ['WorkspaceFreeSpace', 'HotStandbySize', 'ServerSize', 'WalSize'];
+const FILE_SYSTEM_SIZES = ['Needed', 'Free'];
 const RETENTIONS = ['RetentionDays', 'RetentionWeeks', 'RetentionMonths', 'RetentionYears'];
 const CONF_WORDS = [
   'compression',
@@ -60,6 +61,7 @@ function translateHeader(header: JsonObject, name: CommandName | undefined): Jso
 }
 
 function translateResponse(name: CommandName, response: JsonObject): JsonObject {
+  if (name === 'restore') return mapArray(translateBackup(response), 'FileSystems', translateFileSystem);
   if (BACKUP_COMMANDS.has(name)) return translateBackup(response);
   switch (name) {
     case 'list-backup':
@@ -91,6 +93,13 @@ function translateBackup(backup: JsonObject): JsonObject {
 function translateSpaces(response: JsonObject): JsonObject {
   const result: Mutable = { ...response };
   for (const key of SPACES) result[key] = formatSize(numberOf(result[key]) ?? 0);
+  return result;
+}
+
+/** Of `restore --dry-run`. */
+function translateFileSystem(fileSystem: JsonObject): JsonObject {
+  const result: Mutable = { ...fileSystem };
+  for (const key of FILE_SYSTEM_SIZES) replace(result, key, formatSize);
   return result;
 }
 
