@@ -53,9 +53,12 @@ export class WalService {
     for (const { name } of this.#options.configuration().servers) {
       const received = this.#make(name);
       this.#servers.set(name, received);
-      await received.keeper.scan().catch((error: Error) => {
+      try {
+        await received.keeper.sweep();
+        await received.keeper.scan();
+      } catch (error) {
         this.#options.log.error(`WAL of ${name}: ${asPgmonetaError(error).message}`);
-      });
+      }
     }
     this.#adjust();
     this.#timer = setInterval(() => this.#adjust(), FOLLOW_INTERVAL);

@@ -34,6 +34,13 @@ export class Limit {
   }
 }
 
+async function namesIn(directory: string): Promise<string[]> {
+  return readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+}
+
 /** What a keeper is made of. */
 export interface KeeperOptions {
   readonly server: string;
@@ -74,15 +81,15 @@ export class SegmentKeeper {
     });
   }
 
-  /** Looks for what was left: plain segments are taken in, temporary files of a killed daemon removed. */
-  async scan(): Promise<void> {
+  /** Removes temporary files that a killed daemon left. Only before anything else runs: later they are somebody's. */
+  async sweep(): Promise<void> {
     const { directory } = this.#options;
-    const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return [];
-      throw error;
-    });
-    for (const name of names) if (TEMPORARY.test(name)) await removeTree(join(directory, name));
-    this.add(names.filter(isSegmentName).sort());
+    for (const name of await namesIn(directory)) if (TEMPORARY.test(name)) await removeTree(join(directory, name));
+  }
+
+  /** Takes in the plain segments that were left. */
+  async scan(): Promise<void> {
+    this.add((await namesIn(this.#options.directory)).filter(isSegmentName).sort());
   }
 
   /** Ends after the segment that is being stored. */

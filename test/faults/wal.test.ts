@@ -38,7 +38,7 @@ describe('kill -9 of the daemon', () => {
     const { server, pgmoneta } = scene;
     const random = seeded('kill -9 of the receiver');
     await server.sql('CREATE TABLE kept (n int)');
-      await server.sql(`ALTER SYSTEM SET synchronous_standby_names = 'pgmoneta'`);
+    await server.sql(`ALTER SYSTEM SET synchronous_standby_names = 'pgmoneta'`);
     await server.sql('SELECT pg_reload_conf()');
     let acknowledged = 0;
     let stop = false;

@@ -44,7 +44,9 @@ export async function caughtUp(server, pgmoneta, { name = 'primary', timeout = 6
 
 /** Names in a server's WAL directory. @param {Pgmoneta} pgmoneta @param {string} [name] @returns {string[]} */
 export function walOnDisk(pgmoneta, name = 'primary') {
-  return readdirSync(path.join(pgmoneta.repository, name, 'wal')).sort();
+  return readdirSync(path.join(pgmoneta.repository, name, 'wal'))
+    .filter((file) => !file.includes('.tmp-'))
+    .sort();
 }
 
 /** @param {string} file below `dist/` @returns {Promise<any>} */

@@ -9,16 +9,21 @@ use std::fs::{File, OpenOptions};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use super::decoder::{Options, WalDecoder};
 use super::lsn::{Lsn, check_segment_size};
-use crate::fs::sync_directory;
+use crate::fs::{create_new, sync_directory};
 use crate::{Code, Error, Result};
 
 /// Bytes after which the system is asked to begin with writing to disk, so that the sync finds little to do.
 const WRITE_BACK: u64 = 1 << 20;
 /// Bytes that are read at a time.
 const PIECE: usize = 256 * 1024;
+/// Segments up to this size get their blocks written with zeros before WAL comes: a sync then has no metadata to write.
+const ZEROED: u64 = 64 << 20;
 /// Bytes of a page header that every page has and that are checked here: magic, flags, timeline, address.
 const CHECKED: usize = 16;
 
@@ -46,6 +51,8 @@ struct Open {
     written_back: u64,
     /// Bytes at its begin that an earlier receiver wrote and that hold whole records: they are not overwritten.
     proved: u64,
+    /// Whether all of its blocks were written once.
+    zeroed: bool,
 }
 
 /// Writes contiguous WAL of one timeline.
@@ -60,6 +67,73 @@ pub struct SegmentWriter {
     pages: PageCheck,
     /// The beginning of a page header that was cut by the end of a message: written when the rest has come.
     held: Vec<u8>,
+    /// The file of the next segment, while it is being prepared.
+    spare: Option<Spare>,
+}
+
+/// A file full of zeros that becomes the next segment.
+#[derive(Debug)]
+struct Spare {
+    path: PathBuf,
+    made: Option<JoinHandle<Result<()>>>,
+    /// Nobody waits for it any more: the thread removes it.
+    unwanted: Arc<AtomicBool>,
+}
+
+impl Spare {
+    /// Begins to make the file beside the segments, under a name that a start-up sweeps.
+    fn begin(directory: &Path, segment: &str, size: u64) -> Self {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!("{segment}.partial.tmp-{}-{number}", std::process::id()));
+        let theirs = path.clone();
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&unwanted);
+        let made = std::thread::Builder::new()
+            .name("wal spare".to_owned())
+            .spawn(move || {
+                let file = create_new(&theirs)?;
+                let filled = fill_with_zeros(&file, &theirs, 0, size).and_then(|()| {
+                    file.sync_all()
+                        .map_err(|error| Error::io("sync", &theirs, &error))
+                });
+                if stop.load(Ordering::Acquire) {
+                    let _ = std::fs::remove_file(&theirs); // else the next start sweeps it
+                }
+                filled
+            })
+            .ok();
+        Self { path, made, unwanted }
+    }
+
+    /// Gives the file its name. `false` when it is not ready, or could not be made: nothing is lost by that.
+    fn take(mut self, partial: &Path) -> bool {
+        let ready = self.made.take_if(|made| made.is_finished());
+        ready.is_some_and(|made| matches!(made.join(), Ok(Ok(()))))
+            && std::fs::rename(&self.path, partial).is_ok()
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        // Not waited for: this is where WAL goes through.
+        self.unwanted.store(true, Ordering::Release);
+        if self.made.as_ref().is_none_or(JoinHandle::is_finished) {
+            let _ = std::fs::remove_file(&self.path); // it is gone when it was taken
+        }
+    }
+}
+
+fn fill_with_zeros(file: &File, path: &Path, from: u64, to: u64) -> Result<()> {
+    let zeros = vec![0; PIECE];
+    let mut at = from;
+    while at < to {
+        let length = (to - at).min(PIECE as u64) as usize;
+        file.write_all_at(&zeros[..length], at)
+            .map_err(|error| Error::io("write", path, &error))?;
+        at += length as u64;
+    }
+    Ok(())
 }
 
 impl SegmentWriter {
@@ -90,6 +164,7 @@ impl SegmentWriter {
             options,
             segment_size,
             held: Vec::with_capacity(CHECKED),
+            spare: None,
             open: None,
             position: start,
             durable: start,
@@ -189,6 +264,29 @@ impl SegmentWriter {
         Ok(Lsn(self.durable))
     }
 
+    /// Nothing waits: time to prepare what will make the next syncs short. What fails here is no failure of receiving.
+    pub fn idle(&mut self) {
+        if self.segment_size > ZEROED {
+            return;
+        }
+        let Some(open) = &mut self.open else { return };
+        if !open.zeroed {
+            // Behind the last whole record that an earlier receiver left there is nothing that anybody relies on.
+            let from = (self.position - open.start).max(open.proved);
+            let filled = fill_with_zeros(&open.file, &open.partial, from, self.segment_size);
+            // Once is enough: when it fails, the syncs that matter will say so.
+            open.zeroed = true;
+            if filled.is_ok() {
+                let _ = open.file.sync_data();
+            }
+        }
+        if self.spare.is_none() {
+            let next = open.start + self.segment_size;
+            let name = self.segment_name(next);
+            self.spare = Some(Spare::begin(&self.options.directory, &name, self.segment_size));
+        }
+    }
+
     /// The open segment is full: it becomes durable and gets its name.
     fn complete(&mut self) -> Result<()> {
         self.sync()?;
@@ -208,10 +306,12 @@ impl SegmentWriter {
 
     /// Opens the `.partial` of the segment at the present position. One that is there keeps its bytes: they are WAL of
     /// this place, and may be the only copy until they have come again.
-    fn open_segment(&self) -> Result<Open> {
+    fn open_segment(&mut self) -> Result<Open> {
         let start = self.position - self.position % self.segment_size;
         let name = self.segment_name(start);
         let partial = self.options.directory.join(format!("{name}.partial"));
+        let spare = self.spare.take();
+        let zeroed = partial.symlink_metadata().is_err() && spare.is_some_and(|spare| spare.take(&partial));
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -236,7 +336,7 @@ impl SegmentWriter {
         file.sync_all()
             .map_err(|error| Error::io("sync", &partial, &error))?;
         sync_directory(&self.options.directory)?;
-        let proved = if metadata.len() == 0 {
+        let proved = if metadata.len() == 0 || zeroed {
             0
         } else {
             self.proved_end(&file, &partial, start)?
@@ -247,6 +347,7 @@ impl SegmentWriter {
             start,
             written_back: 0,
             proved,
+            zeroed,
         })
     }
 

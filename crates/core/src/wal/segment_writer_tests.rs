@@ -195,6 +195,32 @@ fn zeros_after_a_switch_are_taken() {
 }
 
 #[test]
+fn what_is_prepared_in_idle_time_changes_nothing_that_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = 255u64 << 20;
+    let all = wal(start, 3 * SEGMENT as usize + 100);
+    let mut writer = writer(directory.path(), start);
+    for (count, piece) in all.chunks(200_000).enumerate() {
+        writer.write(piece).unwrap();
+        writer.sync().unwrap();
+        writer.idle();
+        if count % 3 == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+    for index in 0..3 {
+        let name = format!("0000000100000000{:08X}", 255 + index);
+        let content = std::fs::read(directory.path().join(name)).unwrap();
+        assert!(content == all[index * SEGMENT as usize..][..SEGMENT as usize]);
+    }
+    let open = std::fs::read(directory.path().join("000000010000000000000102.partial")).unwrap();
+    assert!(open.len() == SEGMENT as usize && open[..100] == all[3 * SEGMENT as usize..]);
+    drop(writer);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(names(directory.path()).len(), 4, "no spare stays");
+}
+
+#[test]
 fn a_name_that_is_taken_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let start = 255u64 << 20;

@@ -213,6 +213,9 @@ fn serve(shared: &Shared, writer: &mut SegmentWriter, report: &Report) -> Result
                 finished,
             });
         }
+        if unsynced_since.is_none() && !closing {
+            writer.idle();
+        }
         if closing && nothing {
             return Ok(writer.durable());
         }
