@@ -1,9 +1,9 @@
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
-import { formatLsn, type Lsn, parseLsn, type TimelineId } from '../postgres/types.js';
+import { formatLsn, type Lsn, type TimelineId } from '../postgres/types.js';
 import type { Position } from '../restore/position.js';
 import { timelineOf } from '../restore/recovery-settings.js';
 import { type Histories, pathFor, type TimelinePath } from '../wal/timelines.js';
-import type { Attempt } from './restore-reach.js';
+import { type Attempt, endsAfter } from './restore-reach.js';
 import type { BackupWal } from './wal-facts.js';
 import { targetTime } from './wal-view.js';
 
@@ -32,12 +32,6 @@ export function pathOf(
   return pathFor(target, { label, timeline: endTimeline, endLsn }, histories);
 }
 
-/** Why a backup ends too late for a target, as far as that can be told without reading WAL. */
-function tooLate({ endLsn, stopTime }: BackupWal, { target }: Position): boolean {
-  if (target.kind === 'lsn') return endLsn > parseLsn(target.value);
-  return target.kind === 'time' && stopTime !== undefined && stopTime.getTime() * 1000 > target.micros;
-}
-
 /**
  * The backups that can lead to a target, best first: those that end before it, on the way to its timeline.
  * @param backups valid ones, oldest first
@@ -52,7 +46,7 @@ export function candidatesFor<B extends { readonly wal: BackupWal }>(
   const candidates: Candidate<B>[] = [];
   let astray: PgmonetaError | undefined;
   for (const backup of backups) {
-    if (tooLate(backup.wal, position)) continue;
+    if (endsAfter(backup.wal, position.target)) continue;
     try {
       candidates.push({ backup, path: pathOf(position, backup.wal, histories) });
     } catch (error) {
@@ -85,7 +79,7 @@ export function labelsBefore(
   end: Lsn,
 ): readonly string[] {
   return backups
-    .filter(({ wal }) => wal.endLsn <= end && !tooLate(wal, position) && leads(position, wal, histories))
+    .filter(({ wal }) => wal.endLsn <= end && !endsAfter(wal, position.target) && leads(position, wal, histories))
     .map(({ wal }) => wal.label);
 }
 

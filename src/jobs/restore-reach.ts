@@ -8,6 +8,7 @@ import type { TimelinePath } from '../wal/timelines.js';
 import { describeMissing } from '../wal/window.js';
 import type { JobContext } from './context.js';
 import { findStretch, type Stretch, type StretchBackup } from './restore-stretch.js';
+import type { BackupWal } from './wal-facts.js';
 import { targetTime } from './wal-view.js';
 
 /** A target that needs WAL from after the backup. */
@@ -57,6 +58,12 @@ export function scanTarget(target: WalRecoveryTarget, inclusive: boolean): WalTa
   }
 }
 
+/** Whether a backup ends after a target, as far as that can be told without reading WAL. */
+export function endsAfter({ endLsn, stopTime }: BackupWal, target: RecoveryTarget): boolean {
+  if (target.kind === 'lsn') return endLsn > parseLsn(target.value);
+  return target.kind === 'time' && stopTime !== undefined && stopTime.getTime() * 1000 > target.micros;
+}
+
 /** The target for people: `time=2026-01-31 13:45:00+00`. */
 export function targetText(target: WalRecoveryTarget): string {
   return target.kind === 'current' ? 'current' : `${target.kind}=${target.value}`;
@@ -74,8 +81,10 @@ export async function attempt(
 ): Promise<Attempt> {
   const { target } = search;
   const { endLsn } = backup.wal;
-  if (target.kind === 'lsn' && parseLsn(target.value) < endLsn) {
-    return { kind: 'early', report: undefined, stopEnd: parseLsn(target.value), error: early(backup, target) };
+  // A time before the end would be no error for PostgreSQL: it would stop behind the backup, which is later than wanted.
+  if (endsAfter(backup.wal, target)) {
+    const stopEnd = target.kind === 'lsn' ? parseLsn(target.value) : endLsn;
+    return { kind: 'early', report: undefined, stopEnd, error: early(backup, target) };
   }
   const stretch = await findStretch(search.archive, backup, path, search.facts, until);
   const report = await scan(search, backup, stretch);
