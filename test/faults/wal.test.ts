@@ -10,7 +10,8 @@ import { Scene } from '../support/scene.mjs';
 import { caughtUp, lsnNumber, proveArchive, walStatus } from '../support/wal.mjs';
 
 const MEBIBYTE = 1024 * 1024;
-const KILLS = 200;
+/** How often the daemon is killed; 200 takes some minutes. */
+const KILLS = Number(process.env.PGMONETA_TEST_KILLS ?? 60);
 
 async function streaming(scene: Scene) {
   await until('the receiver streaming', async () => (await walStatus(scene.pgmoneta)).WalReceiver === 'streaming', {
