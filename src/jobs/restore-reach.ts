@@ -39,6 +39,8 @@ export interface Search {
   readonly workers: number;
   readonly target: WalRecoveryTarget;
   readonly inclusive: boolean;
+  /** The segment that holds this position is the last one that counts. */
+  readonly until: Lsn;
   readonly context: Pick<JobContext, 'signal' | 'progress'>;
 }
 
@@ -71,7 +73,7 @@ export function targetText(target: WalRecoveryTarget): string {
 
 /**
  * Reads the WAL from the start of a backup on, exactly as a recovery would, and tells where that would stop.
- * @param until nothing behind the segment with this position is read
+ * @param until nothing behind the segment with this position is read, which is less than the whole search
  */
 export async function attempt(
   search: Search,
@@ -86,7 +88,7 @@ export async function attempt(
     const stopEnd = target.kind === 'lsn' ? parseLsn(target.value) : endLsn;
     return { kind: 'early', report: undefined, stopEnd, error: early(backup, target) };
   }
-  const stretch = await findStretch(search.archive, backup, path, search.facts, until);
+  const stretch = await findStretch(search.archive, backup, path, search.facts, until ?? search.until);
   const report = await scan(search, backup, stretch);
   const { stop } = report;
   const stopEnd = stop === undefined ? undefined : parseLsn(stop.end);

@@ -39,7 +39,7 @@ export async function findStretch(
   { directory, wal }: StretchBackup,
   path: TimelinePath,
   facts: WalFacts,
-  until?: Lsn,
+  until: Lsn,
 ): Promise<Stretch> {
   const { segmentSize } = archive;
   const own = await ownSegments(directory, path, segmentSize);
@@ -55,7 +55,7 @@ export async function findStretch(
       reach = reachable(archive, path, next, partialEnd);
     }
   }
-  const limit = until === undefined ? reach.lsn : segmentStart(segmentNumber(until, segmentSize) + 1n, segmentSize);
+  const limit = segmentStart(segmentNumber(until, segmentSize) + 1n, segmentSize);
   const isLimited = limit < reach.lsn;
   const end = isLimited ? limit : reach.lsn;
   const hasMore = end > archiveFrom;

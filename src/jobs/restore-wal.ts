@@ -1,21 +1,21 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
+import { PgmonetaError } from '../errors/index.js';
 import { readBackupHeader } from '../native/manifest.js';
 import { planRestore } from '../native/restore.js';
-import { listWal, type ScanReport, scanWal, type WalFacts, type WalStop } from '../native/wal-scan.js';
-import { formatLsn, historyName, type Lsn, parseLsn, segmentNumber } from '../postgres/types.js';
+import { listWal, type ScanReport, scanWal, type WalFacts } from '../native/wal-scan.js';
+import { formatLsn, type Lsn, parseLsn, segmentNumber, segmentStart } from '../postgres/types.js';
 import { isValid, type KnownBackup, listBackups } from '../repository/catalogue.js';
+import { isGone } from '../repository/gone.js';
 import type { ServerPaths } from '../repository/paths.js';
 import type { Position } from '../restore/position.js';
 import { actionOf } from '../restore/recovery-settings.js';
-import type { WalOrder, WalSegment } from '../restore/wal.js';
-import { readArchive, type WalArchive, wholeFile } from '../wal/archive.js';
+import type { WalOrder } from '../restore/wal.js';
+import { readArchive, type WalArchive } from '../wal/archive.js';
 import type { SegmentUse } from '../wal/coverage.js';
 import type { TimelinePath } from '../wal/timelines.js';
 import type { JobContext } from './context.js';
-import { candidatesFor, firstThatLeads, isChoice, labelsBefore, pathOf } from './restore-choice.js';
+import { type Candidate, candidatesFor, firstThatLeads, isChoice, labelsBefore, pathOf } from './restore-choice.js';
+import { walOrder } from './restore-order.js';
 import { type Attempt, attempt, type Search, targetText } from './restore-reach.js';
 import { archiveFiles } from './restore-stretch.js';
 import { type BackupWal, readBackupWal, readSizedArchive } from './wal-facts.js';
@@ -46,6 +46,8 @@ export interface RestoreWalPlan {
   readonly warnings: readonly string[];
 }
 
+type Reached = Extract<Attempt, { kind: 'reached' }>;
+
 interface ReadBackup {
   readonly backup: KnownBackup;
   readonly directory: string;
@@ -53,7 +55,7 @@ interface ReadBackup {
 }
 
 /** Segments are finished and stored while they are read: then everything is looked at once more. */
-const ATTEMPTS = 5;
+const PATIENCE_MS = 180_000;
 const ATTEMPT_PAUSE_MS = 300;
 /** How far is looked for a second restore point of the same name, in bytes of WAL. */
 const TWIN_RANGE = 4 * 1024 ** 3;
@@ -66,17 +68,31 @@ const TWIN_RANGE = 4 * 1024 ** 3;
 export async function planRestoreWal(request: RestoreWalRequest): Promise<RestoreWalPlan | undefined> {
   const { kind } = request.position.target;
   if (kind === 'none') return undefined;
-  for (let count = 1; ; count++) {
+  const deadline = performance.now() + PATIENCE_MS;
+  // What comes in from now on does not count: then there is an end to files that get other names.
+  const ceiling: Ceiling = { number: undefined };
+  for (;;) {
     try {
-      return await planOnce(request);
+      return await planOnce(request, ceiling);
     } catch (error) {
-      if (asPgmonetaError(error).code !== 'IO' || count === ATTEMPTS) throw error;
+      if (!isGone(error) || performance.now() > deadline) throw error;
       await pause(ATTEMPT_PAUSE_MS, undefined, { signal: request.context.signal });
     }
   }
 }
 
-async function planOnce(request: RestoreWalRequest): Promise<RestoreWalPlan> {
+/** The last segment that there was when the restore began. */
+interface Ceiling {
+  number: bigint | undefined;
+}
+
+function lastNumber(archive: WalArchive): bigint {
+  const whole = [...archive.timelines.values()].flatMap((runs) => runs.map((run) => run.last));
+  const numbers = [...whole, ...archive.partials.map((partial) => partial.number)];
+  return numbers.reduce((highest, number) => (number > highest ? number : highest), 0n);
+}
+
+async function planOnce(request: RestoreWalRequest, ceiling: Ceiling): Promise<RestoreWalPlan> {
   const { paths, identifier, position, named } = request;
   const read = async (backup: KnownBackup): Promise<ReadBackup> => ({
     backup,
@@ -86,25 +102,50 @@ async function planOnce(request: RestoreWalRequest): Promise<RestoreWalPlan> {
   const valid = await Promise.all((await listBackups(paths)).filter(isValid).map(read));
   const own = await read(named);
   const { archive, facts } = await openArchive(request, own, valid);
+  ceiling.number ??= lastNumber(archive);
   const { target } = position;
+  const { workers, context } = request;
+  const common = { archive, facts, workers, context, until: segmentStart(ceiling.number, archive.segmentSize) };
   if (target.kind === 'immediate' || target.kind === 'none') {
-    const chosen = isChoice(identifier) ? candidatesFor(identifier, position, valid, archive.histories)[0] : undefined;
-    const { backup, wal } = chosen?.backup ?? own;
-    const path = chosen?.path ?? pathOf(position, wal, archive.histories);
-    const order = await orderOf(request, archive, facts, []);
-    const choice = choiceText(identifier, backup.label, 'on the way to the timeline');
-    const stopMicros = wal.stopTime === undefined ? undefined : wal.stopTime.getTime() * 1000;
-    return { backup, choice, path, order, stopLsn: wal.endLsn, stopMicros, warnings: damagedTexts(archive) };
+    const [chosen] = isChoice(identifier) ? candidatesFor(identifier, position, valid, archive.histories) : [];
+    const candidate = chosen ?? { backup: own, path: pathOf(position, own.wal, archive.histories) };
+    return planImmediate(request, common, candidate);
   }
-  const search: Search = {
-    archive,
-    facts,
-    workers: request.workers,
-    target,
-    inclusive: position.inclusive ?? true,
-    context: request.context,
+  return planTo(request, { ...common, target, inclusive: position.inclusive ?? true }, own, valid);
+}
+
+/**
+ * PostgreSQL stops at the first record after it is consistent, so there has to be one. A backup from a primary brings it
+ * (the switch to the next segment); of others it is in the archive, if anywhere.
+ */
+async function planImmediate(
+  { identifier }: RestoreWalRequest,
+  common: Omit<Search, 'target' | 'inclusive'>,
+  { backup: { backup, directory, wal }, path }: Candidate<ReadBackup>,
+): Promise<RestoreWalPlan> {
+  const { archive, facts } = common;
+  let uses: readonly SegmentUse[] = [];
+  if (wal.ownWalEnd === undefined || wal.ownWalEnd === wal.endLsn) {
+    const target = { kind: 'lsn', value: formatLsn(wal.endLsn) } as const;
+    const found = await attempt({ ...common, target, inclusive: false }, { directory, wal }, path);
+    if (found.kind !== 'reached') {
+      throw new PgmonetaError(
+        'RESTORE_SETUP',
+        `immediate: there is no WAL after the end of backup ${wal.label}, ${formatLsn(wal.endLsn)}, and PostgreSQL stops only when it sees some; nothing was written`,
+        { hint: 'give current instead, which then ends at the same place', cause: found.error },
+      );
+    }
+    uses = archiveFiles(archive, found.stretch, await recordEnd(found, facts));
+  }
+  return {
+    backup,
+    choice: choiceText(identifier, backup.label, 'on the way to the timeline'),
+    path,
+    order: await walOrder(archive, facts, uses),
+    stopLsn: wal.endLsn,
+    stopMicros: wal.stopTime === undefined ? undefined : wal.stopTime.getTime() * 1000,
+    warnings: damagedTexts(archive),
   };
-  return planTo(request, search, own, valid);
 }
 
 async function planTo(
@@ -132,7 +173,7 @@ async function planTo(
     backup,
     choice: choiceText(identifier, wal.label, `that leads to ${targetText(target)}`),
     path: candidate.path,
-    order: await orderOf(request, archive, facts, copied),
+    order: await walOrder(archive, facts, copied),
     stopLsn: parseLsn(found.stop?.end ?? found.report.end),
     stopMicros: target.kind === 'name' ? found.stop?.time : found.report.lastCommit?.time,
     warnings: [...damagedTexts(archive), ...twin],
@@ -186,12 +227,13 @@ function damagedTexts({ damaged }: WalArchive): string[] {
 }
 
 /** First byte that recovery does not have to read; with a pause the DBA may want to go on, and gets all there is. */
-async function neededUntil(
-  position: Position,
-  { stretch, stop }: Extract<Attempt, { kind: 'reached' }>,
-  facts: WalFacts,
-): Promise<Lsn> {
-  if (stop === undefined || actionOf(position) === 'pause') return stretch.end;
+async function neededUntil(position: Position, found: Reached, facts: WalFacts): Promise<Lsn> {
+  return found.stop === undefined || actionOf(position) === 'pause' ? found.stretch.end : recordEnd(found, facts);
+}
+
+/** End of the record that recovery stops at. */
+async function recordEnd({ stretch, stop }: Reached, facts: WalFacts): Promise<Lsn> {
+  if (stop === undefined) return stretch.end;
   if (stop.replayed) return parseLsn(stop.end);
   // The record that it stops before has to be there as well, all of it.
   const segments = filesFrom(stretch.files, parseLsn(stop.lsn), facts.segmentSize);
@@ -213,7 +255,7 @@ function filesFrom(files: readonly string[], position: Lsn, segmentSize: number)
 /** PostgreSQL stops at the first restore point of a name; the user may have meant another one. */
 async function twinWarning(
   { facts, workers, context }: Search,
-  { stretch, stop }: { stretch: { readonly files: readonly string[] }; stop: WalStop | undefined },
+  { stretch, stop }: Reached,
   name: string,
 ): Promise<string[]> {
   if (stop === undefined) return [];
@@ -228,45 +270,4 @@ async function twinWarning(
   return [
     `the name '${name}' was given more than once: recovery stops at the first after the backup, at ${stop.end}; later ones are reached with ${places}`,
   ];
-}
-
-async function orderOf(
-  { paths }: RestoreWalRequest,
-  archive: WalArchive,
-  { segmentSize, systemIdentifier }: WalFacts,
-  uses: readonly SegmentUse[],
-): Promise<WalOrder> {
-  const segments = uses.map(({ file, segment, timeline, begin, partial }) => ({
-    source: join(paths.wal, file),
-    name: segment,
-    timeline,
-    start: formatLsn(begin),
-    partial,
-  }));
-  return { segmentSize, systemIdentifier, segments, histories: await readHistories(archive), locate };
-
-  async function locate(segment: WalSegment): Promise<WalSegment> {
-    const now = await readArchive(paths.wal, segmentSize);
-    const number = segmentNumber(parseLsn(segment.start), segmentSize);
-    const whole = [...now.timelines.keys()].find((timeline) => timeline === segment.timeline);
-    const file = whole === undefined ? undefined : wholeFile(now, whole, number);
-    return file === undefined ? segment : { ...segment, source: join(paths.wal, file), partial: false };
-  }
-}
-
-/**
- * All history files that can be read, whatever the path: the restored cluster takes the number of its new timeline
- * after the highest of which it knows.
- */
-async function readHistories(archive: WalArchive): Promise<WalOrder['histories']> {
-  const { directory, histories, historyFiles } = archive;
-  const found: { name: string; text: string }[] = [];
-  for (const timeline of histories.keys()) {
-    // The first name is the one that was read; 0.21 puts a NUL byte at the end.
-    const [file] = [...(historyFiles.get(timeline) ?? [])].sort();
-    if (file === undefined) continue;
-    const text = (await readFile(join(directory, file), 'latin1')).replace(/\0+$/, '');
-    found.push({ name: historyName(timeline), text });
-  }
-  return found;
 }

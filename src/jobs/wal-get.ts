@@ -1,11 +1,11 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { asPgmonetaError } from '../errors/index.js';
 import { writeFileDurable } from '../native/fs.js';
 import { copySegments } from '../native/wal-scan.js';
 import { formatLsn, isSegmentName, parseSegmentName, segmentStart } from '../postgres/types.js';
 import { isValid, listBackups } from '../repository/catalogue.js';
+import { isGone } from '../repository/gone.js';
 import { serverPaths } from '../repository/paths.js';
 import { readArchive } from '../wal/archive.js';
 import { readIdentity, type WalIdentity } from '../wal/identity.js';
@@ -43,7 +43,7 @@ export async function getWalFile(request: WalFileRequest): Promise<boolean> {
       if (HISTORY.test(file)) return await getHistory(request);
       return isSegmentName(file) && (await getSegment(request));
     } catch (error) {
-      if (asPgmonetaError(error).code !== 'IO' || attempt === ATTEMPTS) throw error;
+      if (!isGone(error) || attempt === ATTEMPTS) throw error;
       await pause(ATTEMPT_PAUSE_MS);
     }
   }

@@ -1,10 +1,10 @@
 import { access, chmod, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { PgmonetaError } from '../errors/index.js';
 import { syncDirectory, writeFileDurable } from '../native/fs.js';
 import { copySegments } from '../native/wal-scan.js';
 import { makeDirectories } from '../repository/directories.js';
+import { isGone } from '../repository/gone.js';
 
 /** A segment that goes into `pg_wal`. */
 export interface WalSegment {
@@ -28,8 +28,8 @@ export interface WalOrder {
   readonly segments: readonly WalSegment[];
   /** Name and content, one character for each byte. */
   readonly histories: readonly { readonly name: string; readonly text: string }[];
-  /** Finds a segment again: a finished one gets another name while it is read. */
-  readonly locate: (segment: WalSegment) => Promise<WalSegment>;
+  /** Finds segments again: a finished one gets another name while it is read. */
+  readonly locate: (segments: readonly WalSegment[]) => Promise<readonly WalSegment[]>;
 }
 
 /** How WAL is copied. */
@@ -41,8 +41,8 @@ export interface WalCopyControl {
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** How often segments that got another name are looked for. */
-const ATTEMPTS = 5;
+/** How long segments that got another name are looked for. */
+const PATIENCE_MS = 180_000;
 const ATTEMPT_PAUSE_MS = 300;
 
 /**
@@ -68,13 +68,14 @@ async function copyAll(directory: string, order: WalOrder, control: WalCopyContr
   const { segmentSize, systemIdentifier } = order;
   const { workers, masterSecret, signal, onProgress } = control;
   const total = order.segments.length * segmentSize;
-  for (let attempt = 1; ; attempt++) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (let isFirst = true; ; isFirst = false) {
     const missing: WalSegment[] = [];
     for (const segment of order.segments) {
       if (!(await exists(join(directory, segment.name)))) missing.push(segment);
     }
     if (missing.length === 0) return;
-    const found = attempt === 1 ? missing : await Promise.all(missing.map(order.locate));
+    const found = isFirst ? missing : await order.locate(missing);
     const copies = found.map(({ source, name, timeline, start, partial }) => ({
       source,
       target: join(directory, name),
@@ -91,7 +92,7 @@ async function copyAll(directory: string, order: WalOrder, control: WalCopyContr
       );
       return;
     } catch (error) {
-      if (!(error instanceof PgmonetaError) || error.code !== 'IO' || attempt === ATTEMPTS) throw error;
+      if (!isGone(error) || performance.now() > deadline) throw error;
       await pause(ATTEMPT_PAUSE_MS, undefined, { signal });
     }
   }

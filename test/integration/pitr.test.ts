@@ -3,40 +3,14 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createMarks, type Mark, mark, marksIn, restorePoint } from '../support/marks.mjs';
 import { until } from '../support/processes.mjs';
-import { give, temporaryDirectory } from '../support/runtime.mjs';
+import { temporaryDirectory } from '../support/runtime.mjs';
 import { Scene } from '../support/scene.mjs';
-import { Server, type ServerOptions, startExisting } from '../support/server.mjs';
-import { caughtUp, lsnNumber, walOnDisk, walStatus } from '../support/wal.mjs';
+import { Server, startExisting } from '../support/server.mjs';
+import { caughtUp, lsnNumber, walOnDisk } from '../support/wal.mjs';
+import { promoted, SERVER_SETTINGS, streaming, visible } from './pitr-scene.js';
 
 /** A name that is a problem for everything that does not quote. */
 const ODD_NAME = `it's "odd" \\ = #`;
-const SERVER_SETTINGS = { track_commit_timestamp: 'on', autovacuum: 'off' };
-
-async function streaming(scene: Scene): Promise<void> {
-  await until('the receiver streaming', async () => (await walStatus(scene.pgmoneta)).WalReceiver === 'streaming');
-}
-
-async function promoted(server: Server): Promise<void> {
-  await until('the end of recovery', async () => (await server.value('SELECT pg_is_in_recovery()')) === 'f');
-}
-
-/** Restores, starts the result, and gives the rows that are there when recovery has ended. */
-async function visible(
-  scene: Scene,
-  position: string,
-  { identifier = 'newest', options = [] as string[], start = {} as ServerOptions } = {},
-): Promise<number[]> {
-  const directory = await scene.pgmoneta.restore(identifier, { position, options });
-  const server = await startExisting(scene.server.major, directory, start);
-  try {
-    await promoted(server);
-    return await marksIn(server);
-  } finally {
-    await server.remove();
-    scene.pgmoneta.clearRestored();
-  }
-}
-
 /** A restore that has to be refused, and to leave nothing. */
 async function refused(
   scene: Scene,
@@ -388,112 +362,5 @@ describe('recovery targets', () => {
     await pgmoneta.kill();
     await pgmoneta.start({ env: { TZ: 'Asia/Kolkata' } });
     expect(await visible(scene, 'current')).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 40]);
-  });
-});
-
-describe.each([
-  [14, { compression: 'none' }],
-  [15, { compression: 'lz4', encryption: 'aes-128-ctr' }],
-  [16, { compression: 'gzip', encryption: 'aes-256-cbc' }],
-  [18, { compression: 'none', encryption: 'aes-192-gcm' }],
-] as const)('PostgreSQL %i', (major, settings) => {
-  let scene: Scene;
-  const marks: Mark[] = [];
-
-  beforeAll(async () => {
-    scene = await Scene.open(major, {
-      workload: false,
-      settings,
-      server: { initdb: ['--wal-segsize=1'], settings: SERVER_SETTINGS },
-    });
-    await streaming(scene);
-    await createMarks(scene.server);
-    await scene.pgmoneta.backup();
-    for (const id of [0, 1, 2]) marks.push(await mark(scene.server, id));
-    await restorePoint(scene.server, 'here');
-    marks.push(await mark(scene.server, 3));
-    await caughtUp(scene.server, scene.pgmoneta);
-  });
-  afterAll(() => scene?.close());
-
-  test('goes to a name, a transaction, a time, an LSN, and to the end', async () => {
-    const [, one, two] = marks as [Mark, Mark, Mark];
-    expect(await visible(scene, 'name=here')).toEqual([0, 1, 2]);
-    expect(await visible(scene, `xid=${two.xid},inclusive=off`)).toEqual([0, 1]);
-    expect(await visible(scene, `time=${one.time}`)).toEqual([0, 1]);
-    expect(await visible(scene, `lsn=${one.commit},inclusive=off`)).toEqual([0]);
-    expect(await visible(scene, 'current')).toEqual([0, 1, 2, 3]);
-    expect(await visible(scene, 'immediate')).toEqual([]);
-  });
-});
-
-describe('timelines', () => {
-  let scene: Scene;
-  const running: Server[] = [];
-
-  /** Makes a restored cluster the primary in the place of the last one; gives it when it is received again. */
-  async function replacePrimary(position: string): Promise<Server> {
-    const last = running.at(-1) ?? scene.server;
-    const { port } = scene.server;
-    await last.stop('fast');
-    const directory = temporaryDirectory('n');
-    const data = await scene.pgmoneta.restore('newest', { position, directory });
-    const next = new Server(17, temporaryDirectory('r'), data, {});
-    give(next.base);
-    next.port = port;
-    await next.start();
-    running.push(next);
-    await promoted(next);
-    return next;
-  }
-
-  async function received(server: Server, timeline: number): Promise<void> {
-    await until(`timeline ${timeline} being received`, async () => {
-      const state = await walStatus(scene.pgmoneta);
-      return state.WalReceiver === 'streaming' && state.WalTimeline === timeline;
-    });
-    await caughtUp(server, scene.pgmoneta);
-  }
-
-  beforeAll(async () => {
-    scene = await Scene.open(17, {
-      workload: false,
-      server: { initdb: ['--wal-segsize=1'], settings: SERVER_SETTINGS },
-    });
-    await streaming(scene);
-    await createMarks(scene.server);
-    await scene.pgmoneta.backup();
-  });
-  afterAll(async () => {
-    for (const server of running) await server.remove();
-    await scene?.close();
-  });
-
-  test('the old one, the new one, and one beside it: each keeps its rows', async () => {
-    const { pgmoneta } = scene;
-    await mark(scene.server, 1);
-    const fork = await mark(scene.server, 2);
-    await mark(scene.server, 3);
-    await caughtUp(scene.server, pgmoneta);
-
-    const second = await replacePrimary('current');
-    await mark(second, 21);
-    await received(second, 2);
-    expect(await visible(scene, 'current,timeline=1')).toEqual([1, 2, 3]);
-    expect(await visible(scene, 'current')).toEqual([1, 2, 3, 21]);
-
-    // Back on the first timeline: the new one must not take the number that is taken.
-    await pgmoneta.backup();
-    await mark(second, 22);
-    await caughtUp(second, pgmoneta);
-    const third = await replacePrimary(`xid=${fork.xid},timeline=1`);
-    expect(await third.value('SELECT timeline_id FROM pg_control_checkpoint()')).toBe('3');
-    expect(await marksIn(third)).toEqual([1, 2]);
-    await mark(third, 31);
-    await received(third, 3);
-    expect(await visible(scene, 'current,timeline=1')).toEqual([1, 2, 3]);
-    expect(await visible(scene, 'current,timeline=2')).toEqual([1, 2, 3, 21, 22]);
-    expect(await visible(scene, 'current')).toEqual([1, 2, 31]);
-    expect(await visible(scene, 'current', { options: ['--wal=fetch'] })).toEqual([1, 2, 31]);
   });
 });

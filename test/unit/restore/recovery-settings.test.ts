@@ -54,6 +54,27 @@ describe('recovery settings', () => {
     );
   });
 
+  it('promote at the target unless something else is asked for; a standby pauses', () => {
+    expect(asObject('xid=700').recovery_target_action).toBe('promote');
+    expect(asObject('xid=700,action=pause').recovery_target_action).toBe('pause');
+    expect(asObject('xid=700,replica').recovery_target_action).toBe('pause');
+  });
+
+  it('fetch WAL where that is wanted', () => {
+    const of = (text: string, command?: string) =>
+      Object.fromEntries(recoverySettings(parsePosition(text), PRIMARY, command).parameters).restore_command;
+    expect(of('current', 'get %f "%p"')).toBe('get %f "%p"');
+    expect(of('current,replica', 'get %f "%p"')).toBe('get %f "%p"');
+    expect(of('current,replica')).toBe('');
+  });
+
+  it('do not promise a pause that PostgreSQL would not make', () => {
+    for (const action of ['pause', 'shutdown']) {
+      expect(() => settings(`current,action=${action}`)).toThrow('promotes at the end');
+    }
+    expect(settings('current,action=promote').signal).toBe('recovery.signal');
+  });
+
   it('refuse modifiers without a target rather than drop them', () => {
     for (const text of ['action=pause', 'inclusive=off', 'timeline=2'])
       expect(() => settings(text)).toThrow('need a target');
