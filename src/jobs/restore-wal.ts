@@ -99,9 +99,11 @@ async function planOnce(request: RestoreWalRequest, ceiling: Ceiling): Promise<R
     directory: backup.directory,
     wal: await readBackupWal(backup),
   });
-  const valid = await Promise.all((await listBackups(paths)).filter(isValid).map(read));
+  const all = await Promise.all((await listBackups(paths)).filter(isValid).map(read));
   const own = await read(named);
-  const { archive, facts } = await openArchive(request, own, valid);
+  const { archive, facts } = await openArchive(request, own, all);
+  // After pg_resetwal there may be backups with segments of another size: their WAL is another archive.
+  const valid = all.filter(({ wal }) => (wal.segmentSize ?? facts.segmentSize) === facts.segmentSize);
   ceiling.number ??= lastNumber(archive);
   const { target } = position;
   const { workers, context } = request;

@@ -54,6 +54,8 @@ export const restoreJob: Job = async (request, context) => {
     }
     const directory = await carryOut(paths, order, context);
     return restoreResponse(server, found.backup, directory, wish.position, found.plan);
+  } catch (error) {
+    throw cancelledAs(error, context, `the restore of ${server.name} was cancelled; nothing of it was kept`);
   } finally {
     for (const one of held.reverse()) one.release();
   }
@@ -78,6 +80,11 @@ function readWish(request: JsonObject, server: EffectiveServer): Wish {
   const wal = optionalText(request, 'Wal') ?? 'copy';
   if (wal !== 'copy' && wal !== 'fetch') {
     throw new PgmonetaError('RESTORE_ERROR', `'${wal}' is no way to bring WAL`, { hint: 'use copy or fetch' });
+  }
+  if (wal === 'fetch' && position.target.kind === 'none' && position.role === 'primary') {
+    throw new PgmonetaError('RESTORE_ERROR', 'without a position there is no WAL to be fetched', {
+      hint: 'add current, immediate, name=, xid=, lsn= or time=',
+    });
   }
   return {
     identifier: requiredText(request, 'Backup', 'RESTORE_NOBACKUP'),
@@ -160,8 +167,6 @@ async function carryOut(paths: ServerPaths, order: RestoreOrder, context: JobCon
       segments: order.wal?.segments.length ?? 0,
     });
     return directory;
-  } catch (error) {
-    throw cancelledAs(error, context, `the restore to ${target.final} was cancelled; nothing of it was kept`);
   } finally {
     held.release();
   }

@@ -94,12 +94,19 @@ export function recoverySettings(
   set('recovery_target_inclusive', position.inclusive === false ? 'off' : 'on');
   set('recovery_target_timeline', timelineOf(position));
   set('recovery_target_action', actionOf(position));
+  // Commands of the source belong to the source's archive.
+  set('archive_cleanup_command', '');
+  set('recovery_end_command', '');
+  // Without it PostgreSQL shuts down where it was told to pause.
+  if (actionOf(position) === 'pause') set('hot_standby', 'on');
   if (role === 'replica') {
     set('restore_command', restoreCommand === NOTHING_TO_FETCH ? '' : restoreCommand);
     set('primary_conninfo', conninfo(primary));
     set('primary_slot_name', '');
     return { parameters, signal: 'standby.signal' };
   }
+  // A backup from a delayed standby would recover as slowly.
+  set('recovery_min_apply_delay', '0');
   set('restore_command', restoreCommand);
   set('primary_conninfo', '');
   set('primary_slot_name', '');

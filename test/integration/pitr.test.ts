@@ -272,6 +272,25 @@ describe('recovery targets', () => {
       }
     });
 
+    test('a segment that is damaged is named; targets before it are still reached', async () => {
+      const segment = (await scene.server.value(`SELECT pg_walfile_name('${at(8).commit}')`)) as string;
+      const wal = path.join(scene.pgmoneta.repository, 'primary/wal');
+      const file = path.join(wal, readdirSync(wal).find((name) => name.startsWith(segment)) as string);
+      const bytes = readFileSync(file);
+      const middle = bytes.length >> 1;
+      writeFileSync(file, bytes.with(middle, (bytes[middle] ?? 0) ^ 1));
+      try {
+        for (const position of [`xid=${at(9).xid}`, 'current']) {
+          const { text } = await refused(scene, position);
+          expect(text).toContain(file);
+          expect(text).toMatch(/can be restored from \S+ .*? to \S+/);
+        }
+        expect(await visible(scene, `xid=${at(2).xid}`)).toEqual([1, 2]);
+      } finally {
+        writeFileSync(file, bytes);
+      }
+    });
+
     test('an end that PostgreSQL would not keep to, and positions that make no sense', async () => {
       expect((await refused(scene, 'current,action=pause')).text).toMatch(/promotes/);
       expect((await refused(scene, 'current,timeline=7')).text).toMatch(/timeline 7 has no history file/);

@@ -60,6 +60,17 @@ describe('recovery settings', () => {
     expect(asObject('xid=700,replica').recovery_target_action).toBe('pause');
   });
 
+  it('neutralise what the source was told to do in its own recoveries', () => {
+    expect(asObject('xid=700,action=pause')).toMatchObject({
+      archive_cleanup_command: '',
+      recovery_end_command: '',
+      recovery_min_apply_delay: '0',
+      hot_standby: 'on',
+    });
+    expect(asObject('replica')).not.toHaveProperty('recovery_min_apply_delay');
+    expect(asObject('current')).not.toHaveProperty('hot_standby');
+  });
+
   it('fetch WAL where that is wanted', () => {
     const of = (text: string, command?: string) =>
       Object.fromEntries(recoverySettings(parsePosition(text), PRIMARY, command).parameters).restore_command;
