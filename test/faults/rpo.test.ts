@@ -7,9 +7,9 @@ import { Scene } from '../support/scene.mjs';
 import { type Server, startExisting } from '../support/server.mjs';
 import { walStatus } from '../support/wal.mjs';
 
-/** How often server and daemon are killed; the full proof is 10 rounds of 2000 commits. */
+/** How often server and daemon are killed; the full proof is 10 rounds, 20 000 commits. */
 const ROUNDS = Number(process.env.PGMONETA_TEST_RPO_ROUNDS ?? 2);
-const COMMITS = 2000;
+const COMMITS = 3400;
 const CLIENTS = 8;
 
 /** Commits from several clients until `limit` were answered or the server dies; gives what clients were told. */
