@@ -199,5 +199,7 @@ describe('timelines', () => {
     expect(await visible(scene, 'current,timeline=2')).toEqual([1, 2, 3, 21, 22]);
     expect(await visible(scene, 'current')).toEqual([1, 2, 31]);
     expect(await visible(scene, 'current', { options: ['--wal=fetch'] })).toEqual([1, 2, 31]);
+    // The end of the first timeline was never completed, and is not what is being received.
+    expect(await visible(scene, 'current,timeline=1', { options: ['--wal=fetch'] })).toEqual([1, 2, 3]);
   });
 });
