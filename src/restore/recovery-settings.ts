@@ -136,7 +136,11 @@ export function quoteSetting(value: string): string {
   return `'${value.replace(/\\/g, '\\\\').replace(/'/g, "''")}'`;
 }
 
-const OWNED_LINE = new RegExp(`^[ \\t]*(?:${OWNED.join('|')})(?:[ \\t]*=|[ \\t])`, 'i');
+/** A line that sets one of the parameters. */
+function settingOf(names: readonly string[]): RegExp {
+  return new RegExp(`^[ \\t]*(?:${names.join('|')})(?:[ \\t]*=|[ \\t])`, 'i');
+}
+
 const HEADER = '# Recovery settings written by pgmoneta';
 
 /**
@@ -144,7 +148,8 @@ const HEADER = '# Recovery settings written by pgmoneta';
  * out, ours at the end.
  */
 export function editAutoConf(text: string, settings: RecoverySettings): string {
-  const kept = text.split('\n').filter((line) => !OWNED_LINE.test(line) && !line.startsWith(HEADER));
+  const ours = settingOf([...OWNED, ...settings.parameters.map(([name]) => name)]);
+  const kept = text.split('\n').filter((line) => !ours.test(line) && !line.startsWith(HEADER));
   while (kept.length > 0 && kept[kept.length - 1] === '') kept.pop();
   const lines = settings.parameters.map(([name, value]) => `${name} = ${quoteSetting(value)}`);
   return `${[...kept, HEADER, ...lines].join('\n')}\n`;
