@@ -8,9 +8,9 @@ export class FaultProxy {
   #pairs = new Set();
   /** Bytes that came from the server, over all connections. */
   received = 0;
-  /** After that many bytes from the server on one connection, that connection is torn. @type {number | undefined} */
+  /** After that many bytes of a base backup on one connection, that connection is torn. @type {number | undefined} */
   tearAfter;
-  /** Bytes of text to look for, and what to put in its place; done once. @type {{find: string, put: string} | undefined} */
+  /** Bytes of text to look for in a base backup, and what to put in its place; done once. @type {{find: string, put: string} | undefined} */
   replace;
   /** How often a connection was torn or a text replaced. */
   hits = 0;
@@ -44,9 +44,13 @@ export class FaultProxy {
     const pair = { client, server };
     this.#pairs.add(pair);
     let bytes = 0;
-    client.on('data', (chunk) => this.#pass(client, server, chunk));
+    let backup = false;
+    client.on('data', (chunk) => {
+      backup ||= chunk.includes('BASE_BACKUP');
+      this.#pass(client, server, chunk);
+    });
     server.on('data', (chunk) => {
-      bytes += chunk.length;
+      if (backup) bytes += chunk.length;
       this.received += chunk.length;
       if (this.tearAfter !== undefined && bytes > this.tearAfter) {
         this.tearAfter = undefined;
@@ -55,7 +59,7 @@ export class FaultProxy {
         server.destroy();
         return;
       }
-      this.#pass(server, client, this.#damage(chunk));
+      this.#pass(server, client, this.#damage(chunk, backup));
     });
     for (const [one, other] of [
       [client, server],
@@ -78,8 +82,8 @@ export class FaultProxy {
     }
   }
 
-  /** @param {Buffer} chunk */
-  #damage(chunk) {
+  /** @param {Buffer} chunk @param {boolean} backup */
+  #damage(chunk, backup) {
     if (this.damageWal) return this.#damageWal(chunk);
     if (this.changeOnce && chunk[0] === 0x64 && chunk[5] === 0x77) {
       const change = this.changeOnce;
@@ -87,7 +91,7 @@ export class FaultProxy {
       this.hits++;
       return change(chunk);
     }
-    if (!this.replace) return chunk;
+    if (!this.replace || !backup) return chunk;
     const at = chunk.indexOf(this.replace.find);
     if (at < 0) return chunk;
     const damaged = Buffer.from(chunk);
