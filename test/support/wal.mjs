@@ -35,7 +35,7 @@ export async function caughtUp(server, pgmoneta, { name = 'primary', timeout = 6
     `${end} being durable`,
     async () => {
       const state = await walStatus(pgmoneta, name);
-      return state.WalDurable !== '' && lsnNumber(state.WalDurable) >= lsnNumber(end);
+      return Boolean(state.WalDurable) && lsnNumber(state.WalDurable) >= lsnNumber(end);
     },
     { timeout },
   );
