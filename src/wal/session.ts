@@ -96,8 +96,9 @@ export class WalSession implements WalSink {
     const { connection, slot, timeline, start, timeout } = this.#options;
     const stopWatching = watchSilence(connection, 'WAL streaming', timeout, () => true);
     const timer = this.#reportRegularly();
+    let next: NextTimeline | null;
     try {
-      return await streamWal(connection, { slot, timeline, start }, this);
+      next = await streamWal(connection, { slot, timeline, start }, this);
     } catch (error) {
       throw this.#failure ?? error;
     } finally {
@@ -105,6 +106,9 @@ export class WalSession implements WalSink {
       stopWatching();
       await this.#close();
     }
+    // The server has sent all of the timeline; when the end of it could not be kept, the next one must not begin.
+    if (this.#failure !== undefined) throw this.#failure;
+    return next;
   }
 
   #reportRegularly(): NodeJS.Timeout | undefined {

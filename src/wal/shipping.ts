@@ -220,8 +220,9 @@ export class WalShipper {
         const at = Number(copy.end - start);
         const { bytesRead } = await from.read(buffer, 0, Math.min(PIECE, Number(durable - copy.end)), at);
         if (bytesRead === 0) break;
-        await copy.file.write(buffer, 0, bytesRead, at);
-        copy.end += BigInt(bytesRead);
+        // A write may take less than it was given; the rest is read again.
+        const { bytesWritten } = await copy.file.write(buffer, 0, bytesRead, at);
+        copy.end += BigInt(bytesWritten);
       }
       await copy.file.datasync();
     } finally {
