@@ -46,20 +46,20 @@ afterAll(async () => {
 
 describe.runIf(root)('on a small file system', () => {
   beforeAll(async () => {
-    mount(scene.pgmoneta.repository, 100);
+    // The daemon keeps two plain segments of WAL there (the open one and its spare), 16 MiB each.
+    mount(scene.pgmoneta.repository, 160);
     await scene.pgmoneta.start();
   });
 
   test('a backup that cannot fit is refused before it starts, with both numbers', async () => {
     const filler = path.join(scene.pgmoneta.repository, 'filler');
-    writeFileSync(filler, Buffer.alloc(95 * 1024 * 1024));
-    const result = await scene.pgmoneta.json('backup', 'primary');
+    fill(filler);
+    const result = await scene.pgmoneta.json('backup', 'primary').finally(() => rmSync(filler));
     expect(result.exit).toBe(3);
     expect(result.document.Outcome.Message).toMatch(/space|free/i);
     expect(result.document.Outcome.Message).toMatch(/\d/);
     expect(scene.pgmoneta.backupsOnDisk()).toEqual([]);
     expect(scene.pgmoneta.stagingOnDisk()).toEqual([]);
-    rmSync(filler);
   });
 
   test('a disk that fills up in the middle: a clear error, nothing kept, the next works', async () => {
@@ -75,11 +75,10 @@ describe.runIf(root)('on a small file system', () => {
     await until('a staged backup', () => scene.pgmoneta.stagingOnDisk().length > 0);
     const filler = path.join(scene.pgmoneta.repository, 'filler');
     fill(filler);
-    const result = await running.result;
+    const result = await running.result.finally(() => rmSync(filler));
     expect(result.exit).toBe(3);
     expect(JSON.parse(result.stdout).Outcome.Message).toMatch(/space|ENOSPC/i);
     expect(scene.pgmoneta.backupsOnDisk()).toEqual([]);
-    rmSync(filler);
     await until('an empty staging directory', () => scene.pgmoneta.stagingOnDisk().length === 0);
     await scene.reconfigure({ max_rate: 0 });
     const label = await scene.pgmoneta.backup();
