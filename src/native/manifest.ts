@@ -1,5 +1,6 @@
 import { native, nativeSync } from './errors.js';
 import { loadAddon } from './load.js';
+import type { ReceivedWalRange } from './receiver.js';
 
 /** What `global/pg_control` says. LSNs are texts of the form `0/2000028`. */
 export interface PgControl {
@@ -60,7 +61,17 @@ export interface BackupHeader {
   readonly [key: string]: unknown;
 }
 
+/** What the `backup_manifest` of a stored backup says beside its files. */
+export interface StoredManifest {
+  /** Decimal; from PostgreSQL 17 on. */
+  readonly systemIdentifier?: string;
+  readonly files: number;
+  /** Newest timeline first. */
+  readonly walRanges: readonly ReceivedWalRange[];
+}
+
 interface ManifestAddon {
+  checkStoredManifest(directory: string): Promise<StoredManifest>;
   readPgControl(bytes: Buffer): PgControl;
   readBackupHeader(directory: string): Promise<string>;
   replaceHashLine(list: string, path: string, sha512: string): Promise<boolean>;
@@ -83,6 +94,16 @@ export function readPgControl(bytes: Buffer): PgControl {
 export async function readBackupHeader(directory: string): Promise<BackupHeader> {
   const text = await native(() => addon().readBackupHeader(directory));
   return JSON.parse(text) as BackupHeader;
+}
+
+/**
+ * Proves that the `backup_manifest` of a backup is what was stored: by its line in `backup.sha512`, and by PostgreSQL's
+ * own checksum in it.
+ * @param directory of the backup
+ * @throws PgmonetaError CORRUPT with what differs, IO
+ */
+export function checkStoredManifest(directory: string): Promise<StoredManifest> {
+  return native(() => addon().checkStoredManifest(directory));
 }
 
 /**

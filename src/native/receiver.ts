@@ -21,6 +21,8 @@ export interface ReceiverOptions {
   readonly serverCompression?: 'gzip' | 'zstd' | 'lz4';
   /** The backup whose unchanged files become hard links. */
   readonly link?: { readonly directory: string; readonly label: string };
+  /** The backup is incremental: bytes of a block, and blocks of a file of a relation. */
+  readonly incremental?: { readonly blockSize: number; readonly relsegSize: number };
 }
 
 /** Counters of a receiver; bytes and files. */
@@ -55,7 +57,7 @@ export interface ReceivedSummary {
   readonly plainBytes: number;
   /** As stored, linked files included. */
   readonly storedBytes: number;
-  /** Plain size of the largest file. */
+  /** Size of the largest file when it is restored. */
   readonly biggestFile: number;
   /** What `data/` takes, each file rounded up to whole blocks of the file system. */
   readonly backupSize: number;
@@ -69,6 +71,8 @@ export interface ReceivedSummary {
   readonly walFiles: readonly string[];
   /** Text of `backup_label`. */
   readonly backupLabel: string;
+  /** Files that hold changed blocks only. */
+  readonly incrementalFiles: number;
   readonly linkedFiles: number;
   /** Stored bytes that links saved. */
   readonly linkedBytes: number;
@@ -117,6 +121,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof ReceiverOptions>([
   'manifestChecksums',
   'serverCompression',
   'link',
+  'incremental',
 ]);
 
 /**

@@ -56,6 +56,7 @@ fn three_gibibytes_and_many_files_in_little_memory() {
         manifest: None,
         server_codec: None,
         link: None,
+        incremental: None,
     };
     let before = peak();
     let mut receiver = Receiver::new(options).unwrap();

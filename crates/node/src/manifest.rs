@@ -7,10 +7,11 @@ use napi_derive::napi;
 use pgmoneta_core::block::{ControlFile, read_control};
 use pgmoneta_core::digest::from_hex;
 use pgmoneta_core::manifest::text::format_lsn;
-use pgmoneta_core::manifest::{BackupJsonReader, replace_hash_line};
+use pgmoneta_core::manifest::{BackupJsonReader, check_stored_manifest, replace_hash_line};
 use pgmoneta_core::{Code, Error};
 
 use crate::error::to_napi;
+use crate::receiver::BindingWalRange;
 use crate::task::Job as Task;
 
 /// What a control file says.
@@ -79,6 +80,28 @@ pub fn read_backup_header(directory: String) -> AsyncTask<Task<String>> {
     Task::start(move || {
         let reader = BackupJsonReader::open(&Path::new(&directory).join("backup.json"))?;
         Ok(reader.header_text().to_owned())
+    })
+}
+
+/// What the `backup_manifest` of a stored backup says beside its files.
+#[napi(object)]
+pub struct BindingStoredManifest {
+    pub system_identifier: Option<String>,
+    pub files: i64,
+    /// Newest timeline first.
+    pub wal_ranges: Vec<BindingWalRange>,
+}
+
+/// Proves that the `backup_manifest` of the backup in `directory` is what was stored, and tells what it says.
+#[napi(js_name = "checkStoredManifest")]
+pub fn start_check_stored_manifest(directory: String) -> AsyncTask<Task<BindingStoredManifest>> {
+    Task::start(move || {
+        let summary = check_stored_manifest(Path::new(&directory))?;
+        Ok(BindingStoredManifest {
+            system_identifier: summary.system_identifier.map(|identifier| identifier.to_string()),
+            files: i64::try_from(summary.files).unwrap_or(i64::MAX),
+            wal_ranges: summary.wal_ranges.iter().map(BindingWalRange::from).collect(),
+        })
     })
 }
 

@@ -10,8 +10,11 @@ use napi_derive::napi;
 use pgmoneta_core::cipher::{CipherMode, MasterSecret};
 use pgmoneta_core::codec::{Codec, CodecSpec};
 use pgmoneta_core::digest::DigestKind;
+use pgmoneta_core::manifest::WalRange;
+use pgmoneta_core::manifest::text::format_lsn;
 use pgmoneta_core::receive::{
-    self, DEFAULT_BUDGET, Finished, LinkOptions, Options, Progress, Received, Receiver, Sealing, Watch,
+    self, BlockShape, DEFAULT_BUDGET, Finished, LinkOptions, Options, Progress, Received, Receiver, Sealing,
+    Watch,
 };
 use pgmoneta_core::{Code, Error, Result};
 
@@ -32,6 +35,32 @@ pub struct BindingLink {
     pub label: String,
 }
 
+/// How relations are cut into files and blocks.
+#[napi(object)]
+pub struct BindingBlockShape {
+    pub block_size: u32,
+    pub relseg_size: u32,
+}
+
+impl TryFrom<BindingBlockShape> for BlockShape {
+    type Error = Error;
+
+    fn try_from(shape: BindingBlockShape) -> Result<Self> {
+        let BindingBlockShape {
+            block_size,
+            relseg_size,
+        } = shape;
+        if !(512..=1 << 20).contains(&block_size) || relseg_size == 0 || relseg_size == u32::MAX {
+            let message = format!("no cluster has files of {relseg_size} blocks of {block_size} bytes");
+            return Err(Error::new(Code::Usage, message));
+        }
+        Ok(Self {
+            block_size,
+            relseg_size,
+        })
+    }
+}
+
 /// Options of a receiver.
 #[napi(object)]
 pub struct BindingReceiverOptions {
@@ -44,6 +73,7 @@ pub struct BindingReceiverOptions {
     pub manifest_checksums: String,
     pub server_compression: Option<String>,
     pub link: Option<BindingLink>,
+    pub incremental: Option<BindingBlockShape>,
 }
 
 impl TryFrom<BindingReceiverOptions> for Options {
@@ -82,6 +112,7 @@ impl TryFrom<BindingReceiverOptions> for Options {
                 directory: link.directory.into(),
                 label: link.label,
             }),
+            incremental: options.incremental.map(BlockShape::try_from).transpose()?,
         })
     }
 }
@@ -125,6 +156,16 @@ pub struct BindingWalRange {
     pub end_lsn: String,
 }
 
+impl From<&WalRange> for BindingWalRange {
+    fn from(range: &WalRange) -> Self {
+        Self {
+            timeline: range.timeline,
+            start_lsn: format_lsn(range.start),
+            end_lsn: format_lsn(range.end),
+        }
+    }
+}
+
 /// What was received.
 #[napi(object)]
 pub struct BindingReceived {
@@ -138,6 +179,7 @@ pub struct BindingReceived {
     pub tablespace_restore_size: i64,
     pub wal_files: Vec<String>,
     pub backup_label: String,
+    pub incremental_files: i64,
     pub linked_files: i64,
     pub linked_bytes: i64,
     pub link_refused: Option<String>,
@@ -148,11 +190,6 @@ pub struct BindingReceived {
 
 impl From<Received> for BindingReceived {
     fn from(received: Received) -> Self {
-        let range = |range: &pgmoneta_core::manifest::WalRange| BindingWalRange {
-            timeline: range.timeline,
-            start_lsn: pgmoneta_core::manifest::text::format_lsn(range.start),
-            end_lsn: pgmoneta_core::manifest::text::format_lsn(range.end),
-        };
         Self {
             files: number(received.files),
             plain_bytes: number(received.plain_bytes),
@@ -162,9 +199,10 @@ impl From<Received> for BindingReceived {
             restore_size: number(received.restore_size),
             tablespace_backup_size: number(received.tablespace_backup_size),
             tablespace_restore_size: number(received.tablespace_restore_size),
-            wal_ranges: received.wal_ranges.iter().map(range).collect(),
+            wal_ranges: received.wal_ranges.iter().map(BindingWalRange::from).collect(),
             wal_files: received.wal_files,
             backup_label: received.backup_label,
+            incremental_files: number(received.incremental_files),
             linked_files: number(received.linked_files),
             linked_bytes: number(received.linked_bytes),
             link_refused: received.link_refused,

@@ -25,6 +25,8 @@ pub struct StoredFile {
     pub size: u64,
     /// Size as stored, in bytes.
     pub stored_size: u64,
+    /// Of a file of changed blocks (`INCREMENTAL.<name>`): blocks of the file that a restore makes of it.
+    pub block_length: Option<u32>,
     /// Mode bits in the source cluster.
     pub mode: u32,
     /// BLAKE3 of the plain bytes.
@@ -138,6 +140,9 @@ impl<W: Write> BackupJsonWriter<W> {
         out.extend_from_slice(b", \"Blake3\": \"");
         text::push_hex(out, &file.blake3);
         out.push(b'"');
+        if let Some(blocks) = file.block_length {
+            out.extend_from_slice(format!(", \"BlockLength\": {blocks}").as_bytes());
+        }
         if let Some(label) = &file.linked {
             out.extend_from_slice(b", \"Linked\": ");
             text::push_json_string(out, label.as_bytes());
@@ -253,6 +258,7 @@ struct Line {
     encoded_target: Option<String>,
     size: Option<u64>,
     stored_size: Option<u64>,
+    block_length: Option<u32>,
     mode: Option<u32>,
     blake3: Option<String>,
     linked: Option<String>,
@@ -291,6 +297,7 @@ impl Line {
                     stored: text::clean_path(&stored.ok_or_else(|| lacks("Stored"))?)?,
                     size: self.size.ok_or_else(|| lacks("Size"))?,
                     stored_size: self.stored_size.ok_or_else(|| lacks("StoredSize"))?,
+                    block_length: self.block_length,
                     mode: self.mode.ok_or_else(|| lacks("Mode"))? & 0o7777,
                     blake3: blake3
                         .and_then(|bytes| bytes.try_into().ok())
@@ -428,6 +435,7 @@ mod tests {
             stored: [b"data/", path, b".zstd"].concat(),
             size: 5,
             stored_size: 20,
+            block_length: linked.map(|_| 131_072),
             mode: 0o600,
             blake3: [7; 32],
             linked: linked.map(str::to_owned),

@@ -16,6 +16,7 @@ mod lines;
 mod plain_list;
 mod postgres;
 mod postgres_writer;
+mod stored_manifest;
 pub mod text;
 mod tokens;
 
@@ -25,3 +26,4 @@ pub use header::{BackupHeader, Tablespace};
 pub use plain_list::{PlainLine, PlainListReader, PlainListWriter};
 pub use postgres::{ChecksumAlgorithm, ManifestFile, ManifestSummary, PgManifestReader, WalRange};
 pub use postgres_writer::PgManifestWriter;
+pub use stored_manifest::check_stored_manifest;

@@ -52,6 +52,7 @@ impl Lists<'_> {
                 size: record.size,
                 stored_size: record.stored_size,
                 mode: record.mode,
+                block_length: record.block_length,
                 blake3: record.blake3,
                 linked: self.linked.filter(|_| record.linked).map(str::to_owned),
             })?;

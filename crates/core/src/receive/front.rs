@@ -3,6 +3,7 @@
 
 use super::buffers::Buffer;
 use super::directories::DirectoryLog;
+use super::incremental::{HeaderScan, is_incremental};
 use super::lane::Lane;
 use super::naming::Archive;
 use super::output::create_directory;
@@ -51,6 +52,8 @@ pub struct Builder {
     batch: Option<Batch>,
     used: usize,
     current: Current,
+    /// The header of a file of changed blocks.
+    scan: Option<HeaderScan>,
     capture: Option<bool>,
     captured: Captured,
     directories: DirectoryLog,
@@ -81,6 +84,7 @@ impl Front {
             batch: None,
             used: 0,
             current: Current::Nothing,
+            scan: None,
             capture: None,
             captured: Captured::default(),
             directories,
@@ -164,6 +168,10 @@ impl Builder {
         if let Some(slot) = self.slot() {
             *slot = Some(Vec::with_capacity(member.size as usize));
         }
+        let shape = self.shared.options.incremental;
+        self.scan = shape
+            .filter(|_| is_incremental(&place.path))
+            .map(|shape| HeaderScan::new(shape, &place.path, member.size));
         let capacity = self.shared.buffers.size();
         if member.size > capacity as u64 {
             self.flush()?;
@@ -185,6 +193,7 @@ impl Builder {
         let file = SmallFile {
             place,
             mode: member.mode,
+            block_length: None,
             range: self.used..self.used + size,
         };
         match &mut self.batch {
@@ -246,6 +255,7 @@ impl Sink for Builder {
         if let Some(Some(captured)) = self.slot() {
             captured.extend_from_slice(bytes);
         }
+        self.scan_header(bytes)?;
         if let (Current::Small, Some(batch)) = (&self.current, &mut self.batch) {
             batch.plain[self.used..self.used + bytes.len()].copy_from_slice(bytes);
             self.used += bytes.len();
@@ -269,6 +279,14 @@ impl Sink for Builder {
 
     fn end(&mut self) -> Result<()> {
         self.capture = None;
+        if let Some(scan) = self.scan.take() {
+            let length = scan.finish()?;
+            if let (Current::Small, Some(batch)) = (&self.current, &mut self.batch)
+                && let Some(file) = batch.files.last_mut()
+            {
+                file.block_length = Some(length);
+            }
+        }
         self.send_frame()?;
         self.current = Current::Nothing;
         Ok(())
@@ -276,6 +294,17 @@ impl Sink for Builder {
 }
 
 impl Builder {
+    /// Reads on in the header of a file of changed blocks. A large file has to know its length before its last frame is
+    /// handed over.
+    fn scan_header(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some(scan) = &mut self.scan else { return Ok(()) };
+        scan.push(bytes)?;
+        if let (Some(length), Current::Large { lane, .. }) = (scan.block_length(), &self.current) {
+            lane.set_block_length(length);
+        }
+        Ok(())
+    }
+
     /// Hands over the frame of a large file that is being filled, if there is one.
     fn send_frame(&mut self) -> Result<()> {
         let Current::Large {

@@ -21,6 +21,8 @@ pub struct FileRecord {
     pub stored: Vec<u8>,
     /// Plain size in bytes.
     pub size: u64,
+    /// Blocks of the file that a restore makes of a file of changed blocks.
+    pub block_length: Option<u32>,
     /// Size as stored, in bytes.
     pub stored_size: u64,
     /// Permission bits on the server.
@@ -44,6 +46,7 @@ impl FileRecord {
         out.extend_from_slice(&self.size.to_le_bytes());
         out.extend_from_slice(&self.stored_size.to_le_bytes());
         out.extend_from_slice(&self.mode.to_le_bytes());
+        out.extend_from_slice(&self.block_length.unwrap_or(NO_LENGTH).to_le_bytes());
         out.extend_from_slice(&[u8::from(self.linked), checksum.len() as u8]);
         out.extend_from_slice(&self.blake3);
         out.extend_from_slice(&self.sha512);
@@ -54,7 +57,10 @@ impl FileRecord {
 }
 
 /// Bytes of a record before checksum and names.
-const FIXED: usize = 2 + 2 + 8 + 8 + 4 + 2 + 32 + 64;
+const FIXED: usize = 2 + 2 + 8 + 8 + 4 + 4 + 2 + 32 + 64;
+
+/// Stands for no block length; no file has so many blocks.
+const NO_LENGTH: u32 = u32::MAX;
 
 /// Collects results that arrive out of order and writes them in order.
 pub struct Journal {
@@ -163,7 +169,7 @@ impl JournalReader {
             .read_exact(&mut fixed)
             .map_err(|error| failed(&error))?;
         let (path_len, stored_len) = (number::<2>(&fixed, 0) as usize, number::<2>(&fixed, 2) as usize);
-        let checksum_len = usize::from(fixed[25]);
+        let checksum_len = usize::from(fixed[29]);
         let mut rest = vec![0; checksum_len + path_len + stored_len];
         self.reader
             .read_exact(&mut rest)
@@ -171,15 +177,16 @@ impl JournalReader {
         self.position += (FIXED + rest.len()) as u64;
         let (checksum, names) = rest.split_at(checksum_len);
         let (mut blake3, mut sha512) = ([0; 32], [0; 64]);
-        blake3.copy_from_slice(&fixed[26..58]);
-        sha512.copy_from_slice(&fixed[58..122]);
+        blake3.copy_from_slice(&fixed[30..62]);
+        sha512.copy_from_slice(&fixed[62..126]);
         Ok(Some(FileRecord {
             path: names[..path_len].to_vec(),
             stored: names[path_len..].to_vec(),
             size: number::<8>(&fixed, 4),
             stored_size: number::<8>(&fixed, 12),
             mode: number::<4>(&fixed, 20) as u32,
-            linked: fixed[24] != 0,
+            block_length: Some(number::<4>(&fixed, 24) as u32).filter(|length| *length != NO_LENGTH),
+            linked: fixed[28] != 0,
             blake3,
             sha512,
             checksum: DigestValue::new(checksum).ok_or_else(|| {
@@ -207,6 +214,7 @@ mod tests {
             size: 1 << 40,
             stored_size: 77,
             mode: 0o600,
+            block_length: (name == "b").then_some(9),
             linked: name == "c",
             blake3: [1; 32],
             sha512: [2; 64],

@@ -12,8 +12,8 @@ use crate::{Code, Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, OnceLock};
 
 /// A frame that was worked on.
 pub struct Ready {
@@ -36,6 +36,8 @@ pub struct Lane {
     size: u64,
     path: PathBuf,
     frames: u64,
+    /// Known when the header of a file of changed blocks has passed, which is before its last frame.
+    block_length: OnceLock<u32>,
     /// Plain bytes go to disk before their turn: no codec and no cipher changes them.
     ahead: Option<File>,
     inner: Mutex<Inner>,
@@ -96,6 +98,7 @@ impl Lane {
             size,
             path,
             frames: size.div_ceil(shared.buffers.size() as u64),
+            block_length: OnceLock::new(),
             ahead,
             inner: Mutex::new(Inner {
                 ready: BTreeMap::new(),
@@ -108,6 +111,11 @@ impl Lane {
     /// Whether the file is neither compressed nor sealed although others are.
     pub fn is_raw(&self) -> bool {
         self.place.raw
+    }
+
+    /// Tells how many blocks the file has that a restore makes of this one.
+    pub fn set_block_length(&self, blocks: u32) {
+        self.block_length.get_or_init(|| blocks);
     }
 
     /// Writes plain bytes at once where stored bytes are plain bytes; says whether it did.
@@ -197,6 +205,7 @@ impl Lane {
             size: self.size,
             stored_size: stored.size,
             mode: self.mode,
+            block_length: self.block_length.get().copied(),
             linked: false,
             blake3,
             sha512: stored.sha512,

@@ -13,6 +13,7 @@ mod compare;
 mod directories;
 mod finish;
 mod front;
+mod incremental;
 mod journal;
 mod lane;
 mod links;
@@ -28,6 +29,7 @@ mod tests;
 mod worker;
 
 pub use buffers::Waker;
+pub use incremental::BlockShape;
 pub use naming::tablespace_directory;
 pub use options::{DEFAULT_BUDGET, LinkOptions, Options, Sealing};
 pub use receiver::{Finished, Receiver, Watch};

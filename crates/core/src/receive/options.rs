@@ -1,5 +1,6 @@
 //! What a receiver is asked to do.
 
+use super::incremental::BlockShape;
 use crate::cipher::{CipherMode, MasterSecret};
 use crate::codec::{Codec, CodecSpec};
 use crate::digest::DigestKind;
@@ -39,6 +40,8 @@ pub struct Options {
     /// How the server compresses the archives.
     pub server_codec: Option<Codec>,
     pub link: Option<LinkOptions>,
+    /// The backup is incremental: how the files are made that its `INCREMENTAL.*` files are parts of.
+    pub incremental: Option<BlockShape>,
 }
 
 impl Options {

@@ -250,7 +250,7 @@ impl Receiver {
         let listed = compare(&self.shared.journal, &manifest.path, self.shared.options.manifest)?;
         self.shared.healthy()?;
         let mut received = summarise(
-            &self.shared.options.directory,
+            &self.shared.options,
             &self.shared.journal,
             listed,
             manifest.size,

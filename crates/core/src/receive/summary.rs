@@ -3,11 +3,11 @@
 use super::front::Captured;
 use super::journal::Journal;
 use super::naming::is_wal;
+use super::options::Options;
 use super::shared::Progress;
 use crate::manifest::{ManifestSummary, WalRange};
 use crate::{Error, Result};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// A backup that was received completely and agrees with PostgreSQL's manifest.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +17,7 @@ pub struct Received {
     pub plain_bytes: u64,
     /// As stored, files linked to the previous backup included.
     pub stored_bytes: u64,
-    /// Plain size of the largest file.
+    /// Size of the largest file when it is restored.
     pub biggest_file: u64,
     /// What `data/` takes: stored sizes, each rounded up to whole blocks of the file system.
     pub backup_size: u64,
@@ -32,6 +32,8 @@ pub struct Received {
     pub backup_label: String,
     /// Content of `global/pg_control`.
     pub pg_control: Vec<u8>,
+    /// Files of changed blocks.
+    pub incremental_files: u64,
     pub linked_files: u64,
     pub linked_bytes: u64,
     /// Why nothing could be linked although it was asked for.
@@ -41,9 +43,9 @@ pub struct Received {
     pub wal_ranges: Vec<WalRange>,
 }
 
-/// Adds up the journal.
+/// Adds up the journal. A file of changed blocks counts for a restore with the size of what is made of it.
 pub fn summarise(
-    directory: &Path,
+    options: &Options,
     journal: &Journal,
     manifest: ManifestSummary,
     manifest_size: u64,
@@ -51,6 +53,7 @@ pub fn summarise(
     captured: Captured,
     progress: Progress,
 ) -> Result<Received> {
+    let (directory, shape) = (&options.directory, options.incremental);
     let found = directory
         .metadata()
         .map_err(|error| Error::io("look at", directory, &error))?;
@@ -72,17 +75,22 @@ pub fn summarise(
         sum.files += 1;
         sum.plain_bytes += record.size;
         sum.stored_bytes += record.stored_size;
-        sum.biggest_file = sum.biggest_file.max(record.size);
+        let blocks = record.block_length.zip(shape);
+        let restored = blocks.map_or(record.size, |(length, shape)| {
+            u64::from(length) * u64::from(shape.block_size)
+        });
+        sum.incremental_files += u64::from(blocks.is_some());
+        sum.biggest_file = sum.biggest_file.max(restored);
         if !record.stored.starts_with(b"data/") {
             sum.tablespace_backup_size += rounded(record.stored_size);
-            sum.tablespace_restore_size += rounded(record.size);
+            sum.tablespace_restore_size += rounded(restored);
             continue;
         }
         sum.backup_size += rounded(record.stored_size);
         if is_wal(&record.path) {
             sum.wal_files.extend(segment_name(&record.path));
         } else {
-            sum.restore_size += rounded(record.size);
+            sum.restore_size += rounded(restored);
         }
     }
     sum.wal_files.sort_unstable();

@@ -40,6 +40,8 @@ pub struct Batch {
 pub struct SmallFile {
     pub place: Place,
     pub mode: u32,
+    /// Blocks of the file that a restore makes of a file of changed blocks.
+    pub block_length: Option<u32>,
     /// Where its bytes are in the buffer.
     pub range: Range<usize>,
 }
@@ -143,8 +145,15 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         let mut records = Vec::with_capacity(batch.files.len() * 320);
         for file in batch.files {
-            self.small(&shared, file.place, file.mode, &mut batch.plain[file.range])?
-                .encode(&mut records);
+            let SmallFile {
+                place,
+                mode,
+                block_length,
+                range,
+            } = file;
+            let mut record = self.small(&shared, place, mode, &mut batch.plain[range])?;
+            record.block_length = block_length;
+            record.encode(&mut records);
             shared.counters.files.fetch_add(1, Ordering::Relaxed);
             shared.healthy()?;
         }
@@ -165,6 +174,7 @@ impl Worker {
             size: plain.len() as u64,
             stored_size: 0,
             mode,
+            block_length: None,
             linked: false,
             blake3,
             sha512: [0; 64],

@@ -287,6 +287,7 @@ impl Fixture {
                 stored: self.stored(file),
                 size: bytes.len() as u64,
                 stored_size: std::fs::metadata(self.stored_file(file)).unwrap().len(),
+                block_length: None,
                 mode: 0o600,
                 blake3: *blake3::hash(bytes).as_bytes(),
                 linked: None,

@@ -160,6 +160,7 @@ pub fn options(directory: &Path, codec: Codec) -> Options {
         manifest: Some(DigestKind::Crc32c),
         server_codec: None,
         link: None,
+        incremental: None,
     }
 }
 

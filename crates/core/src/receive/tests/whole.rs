@@ -1,13 +1,21 @@
 use super::image::{
     HEADER, Image, back_up, every_file, judge, noise, options, push, sealing, send, stored_files,
 };
+use crate::Code;
 use crate::cipher::CipherMode;
 use crate::codec::{Assembler, Codec, CodecSpec, FrameEncoder};
 use crate::digest::DigestKind;
 use crate::manifest::{BackupJsonReader, BackupRecord, PlainListReader};
-use crate::receive::{Options, Receiver};
+use crate::receive::incremental::tests::file as changed;
+use crate::receive::{BlockShape, Options, Receiver};
 use crate::tar::testing::add_file;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+const SHAPE: BlockShape = BlockShape {
+    block_size: 8192,
+    relseg_size: 131_072,
+};
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Zstd, Codec::Lz4, Codec::Bzip2];
 
@@ -337,4 +345,81 @@ fn extra_files_are_in_the_hash_list() {
     let finished = receiver.finish(HEADER, "STATUS=1\n").unwrap();
     judge(directory.path(), &image, Codec::None, None);
     assert_eq!(finished.files, every_file(directory.path()).len() as u64 - 1);
+}
+
+#[test]
+fn files_of_changed_blocks_tell_what_a_restore_makes_of_them() {
+    let spread: Vec<u32> = (0..2500).map(|block| block * 7).collect();
+    let parts = [
+        ("base/1/INCREMENTAL.1", changed(9, &[]), 9),
+        ("base/1/INCREMENTAL.2", changed(9, &[3, 11]), 12),
+        ("base/1/INCREMENTAL.3_vm.1", changed(2, &spread), 2499 * 7 + 1),
+        ("global/INCREMENTAL.1262", changed(1, &[0]), 1),
+    ];
+    for codec in [Codec::None, Codec::Bzip2, Codec::Zstd] {
+        let mut image = Image::sample();
+        image.base.retain(|(name, _)| !name.contains("INCREMENTAL"));
+        let whole = image.base.len();
+        let files = parts
+            .iter()
+            .map(|(name, data, _)| ((*name).to_owned(), data.clone()));
+        image.base.extend(files);
+        let directory = tempfile::tempdir().unwrap();
+        let shaped = Options {
+            incremental: Some(SHAPE),
+            ..options(directory.path(), codec)
+        };
+        let received = back_up(shaped, &image, HEADER).unwrap();
+        judge(directory.path(), &image, codec, None);
+        assert_eq!(received.incremental_files, 4);
+        assert_eq!(received.biggest_file, (2499 * 7 + 1) * 8192);
+        let data = |(name, _): &&(String, Vec<u8>)| !name.starts_with("pg_wal/");
+        let block = directory.path().metadata().unwrap().blksize();
+        let plain = image.base[..whole].iter().filter(data);
+        let plain: u64 = plain
+            .map(|(_, data)| (data.len() as u64).next_multiple_of(block))
+            .sum();
+        let made: u64 = parts
+            .iter()
+            .map(|(.., blocks)| (u64::from(*blocks) * 8192).next_multiple_of(block))
+            .sum();
+        assert_eq!(received.restore_size, plain + made, "{codec:?}");
+        let lengths: Vec<_> = stored_files(directory.path())
+            .into_iter()
+            .filter_map(|file| Some((String::from_utf8(file.path).unwrap(), file.block_length?)))
+            .collect();
+        let expected: Vec<_> = parts
+            .iter()
+            .map(|(name, _, blocks)| ((*name).to_owned(), *blocks))
+            .collect();
+        assert_eq!(lengths, expected);
+    }
+}
+
+#[test]
+fn garbage_in_place_of_changed_blocks_is_refused_in_an_incremental_backup_only() {
+    for garbage in [
+        noise(5, 12),
+        noise(6, 3 << 20),
+        changed(1, &[1])[..100].to_vec(),
+        Vec::new(),
+    ] {
+        let mut image = Image::sample();
+        image.base.retain(|(name, _)| !name.contains("INCREMENTAL"));
+        image.base.push(("base/1/INCREMENTAL.7".to_owned(), garbage));
+        let directory = tempfile::tempdir().unwrap();
+        let shaped = Options {
+            incremental: Some(SHAPE),
+            ..options(directory.path(), Codec::Zstd)
+        };
+        let error = back_up(shaped, &image, HEADER).unwrap_err();
+        assert_eq!(error.code, Code::Corrupt);
+        assert!(
+            error.message.contains("base/1/INCREMENTAL.7"),
+            "{}",
+            error.message
+        );
+        let directory = tempfile::tempdir().unwrap();
+        back_up(options(directory.path(), Codec::Zstd), &image, HEADER).unwrap();
+    }
 }
