@@ -10,14 +10,17 @@ import path from 'node:path';
 import { Failure, must, ROOT, script } from '../scripts/lib/run.mjs';
 import { below, measure, median } from './measure.mjs';
 
-const USAGE = `Usage: npm run bench:wal -- [--size MB] [--seconds N] [--clients N] [--rounds N]
+const USAGE = `Usage: npm run bench:wal -- [--size MB] [--seconds N] [--clients N] [--rounds N] [--only PART]
   --size     WAL to catch up on, default 4096
   --seconds  length of each commit latency run, default 15
   --clients  clients that commit, default 8
   --rounds   how often everything is measured, default 1; medians are printed
+  --only     one part of it: catch-up, latency or memory
 `;
 
-/** @typedef {{size: number, seconds: number, clients: number, rounds: number}} Options */
+const PARTS = ['catch-up', 'latency', 'memory'];
+
+/** @typedef {{size: number, seconds: number, clients: number, rounds: number, only?: string}} Options */
 /** @typedef {import('../test/support/scene.mjs').Scene} Scene */
 
 /** @param {string} line */
@@ -25,12 +28,17 @@ const say = (line) => process.stdout.write(`${line}\n`);
 
 /** @param {string[]} args @returns {Options | undefined} */
 function parse(args) {
+  /** @type {Options} */
   const options = { size: 4096, seconds: 15, clients: 8, rounds: 1 };
   for (let n = 0; n < args.length; n += 2) {
     const name = (args[n] ?? '').replace(/^--/, '');
+    if (name === 'only' && PARTS.includes(args[n + 1] ?? '')) {
+      options.only = args[n + 1];
+      continue;
+    }
     const value = Number(args[n + 1]);
     if (!Object.hasOwn(options, name) || !(value >= 1)) return undefined;
-    options[/** @type {keyof Options} */ (name)] = value;
+    options[/** @type {'size' | 'seconds' | 'clients' | 'rounds'} */ (name)] = value;
   }
   return options;
 }
@@ -320,10 +328,11 @@ async function main() {
   };
   const scene = await Scene.open(17, { workload: false, server: { settings, durable: true } });
   try {
-    await catchUp(scene, bin, options);
-    if (bin) await latency(scene, bin, options);
+    const wanted = (/** @type {string} */ part) => options.only === undefined || options.only === part;
+    if (wanted('catch-up')) await catchUp(scene, bin, options);
+    if (bin && wanted('latency')) await latency(scene, bin, options);
     say('');
-    for (const servers of [1, 16]) await memory(scene, servers);
+    if (wanted('memory')) for (const servers of [1, 16]) await memory(scene, servers);
   } finally {
     await scene.close();
   }

@@ -8,7 +8,7 @@ import type { ResolvedOptions } from './options.js';
 import { contextOf, describePeer, type Peer } from './peer.js';
 import { type Parameter, type QueryResult, ResultCollector, wireValue } from './result.js';
 import { fromServer } from './server-error.js';
-import type { MessageListener, Session } from './session.js';
+import type { LinkUser, MessageListener, Session } from './session.js';
 import { parseVersion, type ServerVersion } from './version.js';
 
 /** What the start of a connection found out. */
@@ -180,6 +180,24 @@ export class Connection implements MessageListener {
   /** Sends bytes in the middle of an exchange: CopyData, CopyDone. Returns false when the link takes no more for now. */
   send(bytes: Uint8Array): boolean {
     return this.#session.send(bytes);
+  }
+
+  /** Whether the bytes of the link can be left to somebody else: not when they are encrypted. */
+  get detachable(): boolean {
+    return this.#session.transport.descriptor !== undefined;
+  }
+
+  /**
+   * Leaves the link to somebody else in the middle of an exchange: call it from a handler of a message, and nothing that
+   * follows this message is read here. Nothing may be sent until `attach`.
+   */
+  detach(user: LinkUser): void {
+    this.#session.detach(user);
+  }
+
+  /** Takes the link back. @param received what was read from it and is for us */
+  attach(received: Buffer): void {
+    this.#session.attach(received);
   }
 
   /** Settles when the link takes more after `send` returned false, or is gone. */

@@ -35,6 +35,7 @@ export class FrameSplitter {
   #copyLeft = 0;
   #copyFirst = false;
   #stopped = false;
+  #detached = false;
 
   /** @param onMessage gets each message that is not CopyData for the copy target; the buffer is its own */
   constructor(onMessage: (packet: Buffer) => void) {
@@ -46,6 +47,24 @@ export class FrameSplitter {
     this.#stopped = true;
   }
 
+  /** Cuts nothing more after the message that is being handed on, until `attach`: the rest is for somebody else. */
+  detach(): void {
+    this.#detached = true;
+  }
+
+  /** Cuts again; the next bytes begin a message. */
+  attach(): void {
+    this.#detached = false;
+  }
+
+  /** Whether bytes are for somebody else. */
+  get detached(): boolean {
+    return this.#detached;
+  }
+
+  /** The bytes of the last chunk that were not cut; a view. */
+  rest: Buffer = Buffer.alloc(0);
+
   /**
    * Cuts one chunk as it was read from the socket.
    * @returns false when the copy target asked to stop reading
@@ -54,7 +73,7 @@ export class FrameSplitter {
   push(chunk: Buffer): boolean {
     let keep = true;
     let at = 0;
-    while (at < chunk.length && !this.#stopped) {
+    while (at < chunk.length && !this.#stopped && !this.#detached) {
       if (this.#copyLeft > 0) {
         const end = Math.min(chunk.length, at + this.#copyLeft);
         if (!this.#give(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end))) keep = false;
@@ -65,6 +84,7 @@ export class FrameSplitter {
         at += this.#begin(chunk, at);
       }
     }
+    if (this.#detached) this.rest = chunk.subarray(at);
     return keep;
   }
 

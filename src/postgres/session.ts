@@ -25,6 +25,14 @@ const FOREIGN_METHODS: Readonly<Record<number, string>> = {
 const AUTHENTICATION = 0x52;
 const DATA_ROW = 0x44;
 
+/** Somebody who reads and writes the bytes of a link instead of us, for a while. */
+export interface LinkUser {
+  /** Begins: `descriptor` is the socket's, `received` what was read from it already (valid during the call only). */
+  begin(descriptor: number, received: Buffer): void;
+  /** Counts the reads so far. */
+  reads(): number;
+}
+
 /** Messages over a transport: cuts, parses, and hands them to one listener; CopyData goes past the parser. */
 export class Session {
   readonly transport: Transport;
@@ -38,6 +46,7 @@ export class Session {
   #closed = false;
   #paused = false;
   #reads = 0;
+  #user: LinkUser | null = null;
 
   constructor(transport: Transport, peer: Peer) {
     this.transport = transport;
@@ -59,12 +68,30 @@ export class Session {
 
   /** Counts the reads so far: a number that does not move means a server that is silent. */
   get reads(): number {
-    return this.#reads;
+    return this.#reads + (this.#user?.reads() ?? 0);
   }
 
   /** Sends bytes. Returns false when the operating system takes no more for now. */
   send(bytes: Uint8Array): boolean {
     return this.#closed ? false : this.transport.socket.write(bytes);
+  }
+
+  /**
+   * Leaves the link to somebody else as soon as the message that is being handed on is done with. Reading stops, and
+   * nothing may be sent until `attach`. The transport has to have a descriptor.
+   */
+  detach(user: LinkUser): void {
+    this.#splitter.detach();
+    this.#user = user;
+  }
+
+  /** Takes the link back. @param received what was read from it and not used */
+  attach(received: Buffer): void {
+    this.#reads += this.#user?.reads() ?? 0;
+    this.#user = null;
+    this.#splitter.attach();
+    if (this.#closed) return;
+    if (received.length === 0 || this.#bytes(received)) this.transport.socket.resume();
   }
 
   /** Where CopyData goes from now on; null hands it to the listener like any message. */
@@ -83,12 +110,23 @@ export class Session {
     if (this.#closed) return false;
     this.#reads++;
     try {
-      if (this.#splitter.push(chunk)) return true;
+      const keep = this.#splitter.push(chunk);
+      if (this.#splitter.detached) return this.#leave();
+      if (keep) return true;
     } catch (error) {
       this.destroy(this.#named(error as Error));
       return false;
     }
     return !this.#closed && !this.#pause();
+  }
+
+  #leave(): boolean {
+    const { descriptor } = this.transport;
+    if (this.#user === null || descriptor === undefined) {
+      throw new PgmonetaError('INTERNAL', 'a link without a descriptor was to be left to somebody else');
+    }
+    this.#user.begin(descriptor, this.#splitter.rest);
+    return false;
   }
 
   /** Stops reading until the copy target is ready; false when the copy is over and there is nobody to wait for. */

@@ -17,6 +17,8 @@ export interface Transport {
   readonly encrypted: boolean;
   /** Channel binding data of the TLS link, where its certificate defines some. */
   readonly binding: Buffer | undefined;
+  /** Number of the socket's file descriptor, for those who read past this class; undefined where bytes need decrypting. */
+  readonly descriptor: number | undefined;
   /** Set once by the owner before anything is written. */
   onBytes: BytesHandler;
   /** Called when the link is gone, with the error when there was one. */
@@ -29,6 +31,14 @@ class Link implements Transport {
   socket!: Socket;
   encrypted = false;
   binding: Buffer | undefined;
+
+  get descriptor(): number | undefined {
+    if (this.encrypted) return undefined;
+    // No public name leads to it; where it is not, everything goes through the socket as usual.
+    const { _handle: handle } = this.socket as unknown as { _handle?: { fd?: number } | null };
+    const descriptor = handle?.fd;
+    return descriptor !== undefined && descriptor >= 0 ? descriptor : undefined;
+  }
 
   /** Takes over a socket: from now on its errors and its end arrive at `onClosed`, once. */
   adopt(socket: Socket): void {

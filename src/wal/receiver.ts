@@ -90,6 +90,7 @@ export class WalReceiver {
 
   /** What it is doing. */
   get state(): ReceiverState {
+    this.#session?.refresh();
     return this.#state;
   }
 

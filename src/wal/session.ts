@@ -1,19 +1,17 @@
 import { PgmonetaError } from '../errors/index.js';
-import { WalWriter } from '../native/wal-writer.js';
 import {
   type Connection,
-  formatLsn,
   type Lsn,
   type NextTimeline,
   type SegmentName,
-  statusUpdate,
   streamWal,
   type TimelineId,
   toLsn,
-  type WalHeader,
-  type WalSink,
   watchSilence,
 } from '../postgres/index.js';
+import type { IntakePositions, WalIntake } from './intake.js';
+import { LinkIntake } from './link-intake.js';
+import { PushedIntake } from './pushed-intake.js';
 
 /** How far a session is. */
 export interface SessionPositions {
@@ -53,56 +51,55 @@ export interface SessionOptions {
   readonly events: SessionEvents;
 }
 
+/** How often it is looked at whether the server has to be spoken to, in milliseconds. */
+const RELIEF_INTERVAL = 1000;
+
 /**
- * Receives WAL of one timeline over one connection. The server is told that WAL is flushed only after the writer has
- * made it durable, and at once when it asks.
+ * Receives WAL of one timeline over one connection. The server is told that WAL is flushed only after it was made
+ * durable, and at once when it asks.
  */
-export class WalSession implements WalSink {
+export class WalSession {
   readonly #options: SessionOptions;
-  readonly #writer: WalWriter;
-  #expected: bigint;
-  #written: bigint;
-  #durable: bigint;
-  #serverEnd: bigint;
+  readonly #intake: WalIntake;
   #failure: Error | undefined;
-  #resume: (() => void) | undefined;
-  #full = false;
   #ended = false;
 
-  /** @throws PgmonetaError USAGE, IO */
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#expected = options.start;
-    this.#written = options.start;
-    this.#durable = options.start;
-    this.#serverEnd = options.start;
-    const { directory, timeline, segmentSize, pageSize, start, budget } = options;
-    this.#writer = new WalWriter(
-      { directory, timeline, segmentSize, pageSize, start, budget },
-      {
-        durable: (written, durable, finished) => this.#becameDurable(written, durable, finished),
-        drained: () => this.#goOn(),
+    const { connection, events } = options;
+    const Intake = connection.detachable ? LinkIntake : PushedIntake;
+    this.#intake = new Intake({
+      ...options,
+      events: {
+        started: () => events.started(),
+        progress: (positions) => this.#progress(positions),
+        durable: (durable, finished) => events.durable(toLsn(durable), finished),
         failed: (error) => this.#failed(error),
       },
-    );
+    });
+  }
+
+  /** Tells the positions of this very moment as progress. */
+  refresh(): void {
+    if (!this.#ended) this.#progress(this.#intake.positions());
   }
 
   /**
    * Streams until the timeline ends, the connection breaks, or `stop`. Whatever the end, what was received is durable
-   * when it settles, unless the writer itself has failed.
+   * when it settles, unless the writing itself has failed.
    * @returns the timeline to go on with; null when the server ended the stream without one
    */
   async run(): Promise<NextTimeline | null> {
     const { connection, slot, timeline, start, timeout } = this.#options;
     const stopWatching = watchSilence(connection, 'WAL streaming', timeout, () => true);
-    const timer = this.#reportRegularly();
+    const timers = [this.#reportRegularly(), setInterval(() => this.#intake.relieve(), RELIEF_INTERVAL)];
     let next: NextTimeline | null;
     try {
-      next = await streamWal(connection, { slot, timeline, start }, this);
+      next = await streamWal(connection, { slot, timeline, start }, this.#intake);
     } catch (error) {
       throw this.#failure ?? error;
     } finally {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       stopWatching();
       await this.#close();
     }
@@ -119,7 +116,7 @@ export class WalSession implements WalSink {
     let reads = connection.reads;
     return setInterval(() => {
       // A healthy server may have nothing to say: asking it is the only way to tell it from a dead one.
-      this.#sendStatus(connection.reads === reads);
+      this.#intake.sendStatus(connection.reads === reads);
       reads = connection.reads;
     }, interval * 1000);
   }
@@ -127,93 +124,34 @@ export class WalSession implements WalSink {
   /** Ends the session in order: what was received becomes durable and the server is told. */
   async stop(reason: string): Promise<void> {
     await this.#close();
-    const { connection } = this.#options;
-    if (!connection.closed) this.#sendStatus(false);
-    connection.abort(new PgmonetaError('CANCELLED', reason));
+    this.#intake.sendStatus(false);
+    this.#options.connection.abort(new PgmonetaError('CANCELLED', reason));
   }
 
   async #close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    this.#goOn();
     try {
-      this.#durable = await this.#writer.close();
-      this.#written = this.#durable;
+      await this.#intake.close();
+      this.#progress(this.#intake.positions());
     } catch (error) {
       this.#failure ??= error as Error;
     }
   }
 
-  started(): void {
-    this.#options.events.started();
-  }
-
-  begin({ start, serverEnd }: WalHeader): void {
-    if (start !== this.#expected) {
-      throw new PgmonetaError(
-        'POSTGRES_PROTOCOL',
-        `the server sent WAL from ${formatLsn(toLsn(start))} on where ${formatLsn(toLsn(this.#expected))} should follow`,
-        { hint: 'nothing of it was kept; the receiver connects anew', retryable: true },
-      );
-    }
-    if (serverEnd > this.#serverEnd) this.#serverEnd = serverEnd;
-  }
-
-  data(piece: Buffer): boolean {
-    this.#expected += BigInt(piece.length);
-    this.#full = !this.#writer.push(piece) || this.#full;
-    return !this.#full;
-  }
-
-  keepalive(serverEnd: bigint, reply: boolean): void {
-    if (serverEnd > this.#serverEnd) this.#serverEnd = serverEnd;
-    this.#progress();
-    if (reply) this.#sendStatus(false);
-  }
-
-  drained(): Promise<void> {
-    if (!this.#full) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#resume = resolve;
-    });
-  }
-
-  #goOn(): void {
-    this.#full = false;
-    this.#resume?.();
-    this.#resume = undefined;
-  }
-
-  #becameDurable(written: bigint, durable: bigint, finished: readonly string[]): void {
-    this.#written = written;
-    this.#durable = durable;
-    this.#sendStatus(false);
-    this.#progress();
-    this.#options.events.durable(toLsn(durable), finished as readonly SegmentName[]);
-  }
-
   #failed(error: Error): void {
     this.#failure = error;
-    this.#goOn();
     this.#options.connection.abort(
       error instanceof PgmonetaError ? error : new PgmonetaError('INTERNAL', error.message, { cause: error }),
     );
   }
 
-  /** Nothing is applied here, so `remote_apply` waits for ever: anything else would be a lie. */
-  #sendStatus(reply: boolean): void {
-    const { connection } = this.#options;
-    if (connection.closed) return;
-    const status = { written: this.#written, flushed: this.#durable, applied: 0n, reply };
-    connection.send(statusUpdate(status, Date.now()));
-  }
-
-  #progress(): void {
+  #progress({ written, durable, serverEnd }: IntakePositions): void {
     this.#options.events.progress({
-      written: toLsn(this.#written),
-      durable: toLsn(this.#durable),
-      serverEnd: toLsn(this.#serverEnd),
-      received: Number(this.#expected - this.#options.start),
+      written: toLsn(written),
+      durable: toLsn(durable),
+      serverEnd: toLsn(serverEnd),
+      received: Number(written - this.#options.start),
     });
   }
 }

@@ -1,9 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { signal, until } from '../support/processes.mjs';
 import { FaultProxy } from '../support/proxy.mjs';
-import { makeDirectory } from '../support/runtime.mjs';
+import { give, makeDirectory } from '../support/runtime.mjs';
 import { Scene } from '../support/scene.mjs';
 import { caughtUp, lsnNumber, proveArchive, walOnDisk, walStatus } from '../support/wal.mjs';
 
@@ -88,6 +89,59 @@ describe.each([
     await server.sql('SELECT pg_reload_conf()');
     await caughtUp(server, pgmoneta);
     expect((await proveArchive(pgmoneta, { major, segmentSize: megabytes * MEBIBYTE })).problems).toEqual([]);
+  });
+});
+
+describe('WAL over TLS', () => {
+  let scene: Scene;
+  let proxy: FaultProxy;
+  beforeAll(async () => {
+    scene = await Scene.open(17, {
+      workload: false,
+      start: false,
+      server: { initdb: ['--wal-segsize=1'] },
+      section: { sslmode: 'require' },
+    });
+    const { server, pgmoneta } = scene;
+    const key = path.join(server.data, 'server.key');
+    const subject = ['-subj', '/CN=localhost', '-keyout', key, '-out', path.join(server.data, 'server.crt')];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject], {
+      stdio: 'ignore',
+    });
+    give(key);
+    give(path.join(server.data, 'server.crt'));
+    await server.sql('ALTER SYSTEM SET ssl = on');
+    await server.sql('SELECT pg_reload_conf()');
+    proxy = await FaultProxy.start({ host: server.host, port: server.port });
+    Object.assign(pgmoneta.servers[0] ?? {}, { port: proxy.port });
+    pgmoneta.configure();
+    await pgmoneta.start();
+    await streaming(scene);
+  });
+  afterAll(async () => {
+    await scene?.close();
+    await proxy?.close();
+  });
+
+  test('is received whole, is what synchronous commits wait for, and outlives a torn link', async () => {
+    const { server, pgmoneta } = scene;
+    const [row] = await server.sql(
+      'SELECT ssl FROM pg_stat_ssl JOIN pg_stat_replication USING (pid) WHERE application_name = $$pgmoneta$$',
+    );
+    expect(row?.[0]).toBe('t');
+    await write(scene, 3);
+    await server.sql(`ALTER SYSTEM SET synchronous_standby_names = 'pgmoneta'`);
+    await server.sql('SELECT pg_reload_conf()');
+    await server.sql('CREATE TABLE waits (n int)');
+    for (let n = 0; n < 20; n++) {
+      await server.sql(`INSERT INTO waits VALUES (${n})`);
+      if (n % 7 === 3) proxy.tear();
+    }
+    await write(scene, 2);
+    const end = await caughtUp(server, pgmoneta);
+    const found = await proveArchive(pgmoneta, { major: 17, segmentSize: MEBIBYTE });
+    expect(found.problems).toEqual([]);
+    expect(lsnNumber(found.end)).toBeGreaterThanOrEqual(lsnNumber(end));
   });
 });
 

@@ -113,6 +113,13 @@ impl Error {
         self
     }
 
+    /// Says that doing it again may help.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
     /// The form in which errors cross to JavaScript.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -13,5 +13,6 @@ mod restore;
 mod system;
 mod task;
 mod verify;
+mod wal_link;
 mod wal_scan;
 mod wal_writer;

@@ -184,7 +184,8 @@ pub fn store_wal_segment(
     }))
 }
 
-fn lsn(value: &BigInt) -> Result<Lsn> {
+/// A position as JavaScript gives it.
+pub fn lsn(value: &BigInt) -> Result<Lsn> {
     match value.get_u64() {
         (false, lsn, true) => Ok(Lsn(lsn)),
         _ => Err(Error::new(

@@ -70,6 +70,27 @@ describe('FrameSplitter', () => {
     expect(cut(chunks)).toEqual(expected);
   });
 
+  it('leaves to somebody else what follows a message, and goes on when told so', () => {
+    for (let at = 0; at <= whole.length; at++) {
+      const packets: string[] = [];
+      const splitter = new FrameSplitter((packet) => {
+        packets.push(packet.toString('hex'));
+        if (packet[0] === 0x4e) splitter.detach();
+      });
+      splitter.copy = new Collector();
+      const left: Buffer[] = [];
+      for (const chunk of [whole.subarray(0, at), whole.subarray(at)]) {
+        splitter.push(chunk);
+        if (splitter.detached) left.push(splitter.rest);
+      }
+      expect(packets).toEqual(expected.packets.slice(0, 2));
+      expect(Buffer.concat(left).equals(Buffer.concat(STREAM.slice(3)))).toBe(true);
+      splitter.attach();
+      splitter.push(Buffer.concat(STREAM.slice(3)));
+      expect(packets).toEqual(expected.packets);
+    }
+  });
+
   it('does not copy payload', () => {
     const chunk = Buffer.concat([message('d', 'payload')]);
     const splitter = new FrameSplitter(() => {});

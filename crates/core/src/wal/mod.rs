@@ -7,6 +7,7 @@
 mod ahead;
 mod copy;
 mod decoder;
+mod frames;
 mod lsn;
 mod page;
 mod prove;
@@ -19,10 +20,12 @@ mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transaction;
+mod wal_link;
 mod wal_writer;
 
 pub use copy::{CopiedSegment, CopyOptions, SegmentCopy, copy_segment, copy_segments};
 pub use decoder::{EndOfWal, Options, Pending, Reason, Stop, WalDecoder};
+pub use frames::{FrameSink, WalFrames, status_update};
 pub use lsn::{Lsn, check_segment_size};
 pub use page::{PageFault, PageHeader, SegmentFacts, Version};
 pub use prove::{SegmentProof, prove_segment};
@@ -38,4 +41,5 @@ pub use segment_writer::{SegmentWriter, SegmentWriterOptions};
 pub use stored::StoredSegment;
 pub use target::{Target, TargetStop};
 pub use transaction::{Event, Timestamp, event};
+pub use wal_link::{LinkEvent, LinkOptions, LinkPositions, WalLink};
 pub use wal_writer::{WalWriter, WriterEvent};

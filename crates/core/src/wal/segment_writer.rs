@@ -184,6 +184,12 @@ impl SegmentWriter {
         Lsn(self.durable)
     }
 
+    /// Whether segments were completed since the last call of `take_finished`.
+    #[must_use]
+    pub fn has_finished(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
     /// Names of the segments that were completed since the last call.
     pub fn take_finished(&mut self) -> Vec<String> {
         std::mem::take(&mut self.finished)
