@@ -9,6 +9,7 @@ import { statusVerb } from '../jobs/status.js';
 import type { ManagementRequest, ManagementResult } from '../management/index.js';
 import { serverPaths } from '../repository/paths.js';
 import { reloadVerb, setVerb } from './conf.js';
+import { expireVerb } from './expire.js';
 import { RateMeter } from './rate.js';
 import type { DaemonState } from './state.js';
 import { sweepServer } from './sweep.js';
@@ -19,6 +20,10 @@ const HEAVY = {
   restore: 'RESTORE_NOSERVER',
   verify: 'VERIFY_NOSERVER',
   delete: 'DELETE_NOSERVER',
+  expire: 'RETENTION_NOSERVER',
+  retain: 'RETAIN_NOSERVER',
+  expunge: 'EXPUNGE_NOSERVER',
+  annotate: 'ANNOTATE_NOSERVER',
   compress: undefined,
   decompress: undefined,
   encrypt: undefined,
@@ -35,6 +40,7 @@ export function dispatcher(
   paths: ConfigurationPaths,
 ): (request: ManagementRequest) => Promise<ManagementResult> {
   return async (request) => {
+    if (request.name === 'expire') return { response: await expireVerb(state, request, runHeavy) };
     if (isHeavy(request.name)) return { response: await runHeavy(state, request, request.name) };
     return runLight(state, paths, request);
   };

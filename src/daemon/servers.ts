@@ -85,7 +85,7 @@ export class ServerRegistry {
         restore: supervisor.isActive(name, 'restore'),
         archive: false,
         delete: supervisor.isActive(name, 'delete'),
-        retention: false,
+        retention: supervisor.isActive(name, 'expire'),
       },
     };
   }

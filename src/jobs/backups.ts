@@ -7,6 +7,7 @@ import {
   type StoredBackup,
 } from '../repository/catalogue.js';
 import type { ServerPaths } from '../repository/paths.js';
+import { type ChainLink, chainOf } from '../retention/chain.js';
 
 /** The backup that an identifier names, valid or not. */
 export async function backupOf(
@@ -21,7 +22,20 @@ export async function backupOf(
   return backup;
 }
 
-/** The same, and its `backup.info` has to be readable. */
+/** Labels of a backup and of all that it builds upon, as far as they are there; the full one last. */
+export async function chainLabels(paths: ServerPaths, label: string): Promise<string[]> {
+  const links = (await listBackups(paths)).map(linkOf);
+  const byLabel = new Map(links.map((link) => [link.label, link]));
+  const start = byLabel.get(label);
+  return start === undefined ? [label] : chainOf(start, byLabel).links.map((link) => link.label);
+}
+
+/** The place of a backup in its chain. */
+export function linkOf({ label, info }: StoredBackup): ChainLink {
+  return { label, parent: info?.incremental && info.parent !== '' ? info.parent : undefined };
+}
+
+/** The backup that an identifier names; its `backup.info` has to be readable. */
 export async function knownBackupOf(
   paths: ServerPaths,
   server: string,

@@ -1,53 +1,62 @@
-import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
-import { removeTree } from '../native/fs.js';
 import { describeMissing, findBackup, listBackups, type StoredBackup } from '../repository/catalogue.js';
-import { makeDirectories } from '../repository/directories.js';
-import { renameDurable } from '../repository/durable.js';
+import { FreedSpace } from '../repository/freed.js';
+import { readerOf } from '../repository/leases.js';
 import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
-import { relinkDependants } from '../repository/relink.js';
 import type { Job } from './context.js';
+import type { JsonObject } from './messages.js';
+import { removeBackup } from './remove-backup.js';
 import { flag, requiredText } from './request.js';
 import { serverOf } from './servers.js';
 import { trimWal } from './trim-wal.js';
 
 /**
- * Deletes a full backup. It leaves `backup/` by a rename, so a kill never leaves half of one; links of the C
- * program from other backups into it are turned into files of their own first. The WAL that only it needed goes after
- * it.
+ * Deletes a backup, and after it the WAL that only it needed. Links of the C program from other backups into it are
+ * turned into files of their own first. A rehearsal tells what would go and changes nothing.
  */
 export const deleteJob: Job = async (request, context) => {
   const server = serverOf(context.configuration, request, 'DELETE_NOSERVER');
   const paths = serverPaths(context.configuration.main.base_dir, server.name);
   const identifier = requiredText(request, 'Backup', 'DELETE_BACKUP_NOBACKUP');
-  const what = `delete of ${server.name}`;
-  const writer = await lock(paths.writerLock, 'exclusive', what, 'DELETE_BACKUP_ACTIVE');
+  const force = flag(request, 'Force');
+  if (flag(request, 'DryRun')) return rehearse(paths, server.name, identifier, force);
+  const writer = await lock(paths.writerLock, 'exclusive', `delete of ${server.name}`, 'DELETE_BACKUP_ACTIVE');
   try {
-    const catalogue = await lock(paths.catalogueLock, 'exclusive', what, 'DELETE_BACKUP_ACTIVE');
-    try {
-      const backups = await listBackups(paths);
-      const backup = chooseBackup(backups, server.name, identifier, flag(request, 'Force'));
-      context.progress({ phase: 'Delete', done: 0, total: 1, unit: 'files' });
-      await relinkDependants(backup, backups);
-      await removeBackup(paths, backup);
-      context.log('info', `deleted backup ${backup.label} of ${server.name}: asked for by the user`, {
-        bytes: backup.info?.backupSize ?? 0,
-      });
-      await trimWal(paths, server, context);
-      return {
-        Backup: backup.label,
-        MajorVersion: backup.info?.majorVersion ?? 0,
-        MinorVersion: backup.info?.minorVersion ?? 0,
-        Server: server.name,
-      };
-    } finally {
-      catalogue.release();
-    }
+    const backups = await listBackups(paths);
+    const backup = chooseBackup(backups, server.name, identifier, force);
+    context.progress({ phase: 'Delete', done: 0, total: 1, unit: 'files' });
+    const freed = await new FreedSpace().add(backup.directory);
+    const reason = 'asked for by the user';
+    await removeBackup(paths, { server: server.name, backup, backups, reason, freed }, context);
+    await trimWal(paths, server, context);
+    return response(server.name, backup, freed);
   } finally {
     writer.release();
   }
 };
+
+/** What would happen now; refused where the deletion would be refused. */
+async function rehearse(paths: ServerPaths, server: string, identifier: string, force: boolean): Promise<JsonObject> {
+  const backup = chooseBackup(await listBackups(paths), server, identifier, force);
+  const reader = readerOf(paths, backup.label);
+  if (reader !== undefined) {
+    throw new PgmonetaError('DELETE_BACKUP_ACTIVE', `backup ${backup.label} of ${server} cannot go now: ${reader}`, {
+      retryable: true,
+    });
+  }
+  return { ...response(server, backup, await new FreedSpace().add(backup.directory)), DryRun: true };
+}
+
+function response(server: string, { label, info }: StoredBackup, freed: number): JsonObject {
+  return {
+    Backup: label,
+    Freed: freed,
+    MajorVersion: info?.majorVersion ?? 0,
+    MinorVersion: info?.minorVersion ?? 0,
+    Server: server,
+  };
+}
 
 function chooseBackup(
   backups: readonly StoredBackup[],
@@ -72,22 +81,4 @@ function chooseBackup(
     );
   }
   return backup;
-}
-
-async function removeBackup(paths: ServerPaths, backup: StoredBackup): Promise<void> {
-  try {
-    await makeDirectories(paths.trash);
-    const leaving = join(paths.trash, `${backup.label}-${process.pid}-${Date.now()}`);
-    await renameDurable(backup.directory, leaving);
-    await removeTree(leaving);
-  } catch (error) {
-    throw new PgmonetaError(
-      'DELETE_BACKUP_FULL',
-      `backup ${backup.label} could not be removed: ${(error as Error).message}`,
-      {
-        cause: error,
-        hint: 'the rest of it is removed at the next start of the daemon',
-      },
-    );
-  }
 }

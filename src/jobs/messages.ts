@@ -3,7 +3,19 @@ import { asPgmonetaError, type ErrorCode, isErrorCode, PgmonetaError } from '../
 import type { JsonObject } from '../management/json/index.js';
 
 /** Verbs that run in a process of their own. */
-export type JobVerb = 'backup' | 'restore' | 'verify' | 'delete' | 'compress' | 'decompress' | 'encrypt' | 'decrypt';
+export type JobVerb =
+  | 'backup'
+  | 'restore'
+  | 'verify'
+  | 'delete'
+  | 'expire'
+  | 'retain'
+  | 'expunge'
+  | 'annotate'
+  | 'compress'
+  | 'decompress'
+  | 'encrypt'
+  | 'decrypt';
 
 export type { JsonObject } from '../management/json/index.js';
 

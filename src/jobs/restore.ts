@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { EffectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
 import type { KnownBackup } from '../repository/catalogue.js';
+import { leaseBackups } from '../repository/leases.js';
 import { lock, lockPatiently } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { type Position, parsePosition } from '../restore/position.js';
@@ -11,9 +12,10 @@ import { type PrimaryConnection, recoverySettings } from '../restore/recovery-se
 import { fetchCommand } from '../restore/restore-command.js';
 import { type RestoreOrder, rehearseRestore, runRestore } from '../restore/run.js';
 import { planTarget, targetLockName } from '../restore/target.js';
-import { usableBackupOf } from './backups.js';
+import { chainLabels, usableBackupOf } from './backups.js';
 import type { Job, JobContext } from './context.js';
 import type { JsonObject } from './messages.js';
+import { CATALOGUE_PATIENCE } from './remove-backup.js';
 import { flag, optionalText, requiredText, textMap } from './request.js';
 import { isChoice } from './restore-choice.js';
 import { rehearsalFields, restoreResponse } from './restore-response.js';
@@ -30,19 +32,23 @@ export const restoreJob: Job = async (request, context) => {
   const server = serverOf(context.configuration, request, 'RESTORE_NOSERVER');
   const paths = serverPaths(context.configuration.main.base_dir, server.name);
   const wish = readWish(request, server);
-  const held = [await lock(paths.catalogueLock, 'shared', `restore of ${server.name}`, 'RESTORE_ACTIVE')];
+  const what = `restore of ${server.name}`;
+  const { signal } = context;
+  const catalogue = await lockPatiently(
+    paths.catalogueLock,
+    'shared',
+    what,
+    'RESTORE_ACTIVE',
+    CATALOGUE_PATIENCE,
+    signal,
+  );
+  const held = [catalogue];
   try {
-    held.push(
-      await lockPatiently(
-        paths.walLock,
-        'shared',
-        `restore of ${server.name}`,
-        'RESTORE_ACTIVE',
-        WAL_PATIENCE,
-        context.signal,
-      ),
-    );
+    held.push(await lockPatiently(paths.walLock, 'shared', what, 'RESTORE_ACTIVE', WAL_PATIENCE, signal));
     const found = await choose(paths, server, wish, context);
+    // From here on only what is read is kept from being removed.
+    held.push(await leaseBackups(paths, await chainLabels(paths, found.backup.label), what, 'RESTORE_ACTIVE'));
+    catalogue.release();
     for (const warning of found.plan?.warnings ?? []) context.log('warn', `restore of ${server.name}: ${warning}`);
     const order = orderOf(server, wish, found, context);
     if (wish.rehearsal) {

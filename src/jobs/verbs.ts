@@ -12,6 +12,14 @@ export async function jobOf(verb: JobVerb): Promise<Job> {
       return (await import('./verify.js')).verifyJob;
     case 'delete':
       return (await import('./delete.js')).deleteJob;
+    case 'expire':
+      return (await import('./expire.js')).expireJob;
+    case 'retain':
+      return (await import('./retain.js')).retainJob;
+    case 'expunge':
+      return (await import('./retain.js')).expungeJob;
+    case 'annotate':
+      return (await import('./annotate.js')).annotateJob;
     case 'compress':
       return (await import('./files.js')).compressJob;
     case 'decompress':

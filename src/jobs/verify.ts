@@ -1,11 +1,15 @@
 import { availableParallelism } from 'node:os';
+import type { LockHandle } from '../native/fs.js';
 import { verifyBackup } from '../native/verify.js';
+import type { KnownBackup } from '../repository/catalogue.js';
 import { cipherOfCode } from '../repository/codes.js';
-import { lock } from '../repository/locks.js';
-import { serverPaths } from '../repository/paths.js';
+import { leaseBackups } from '../repository/leases.js';
+import { lockPatiently } from '../repository/locks.js';
+import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { knownBackupOf } from './backups.js';
 import type { Job } from './context.js';
 import type { JsonObject } from './messages.js';
+import { CATALOGUE_PATIENCE } from './remove-backup.js';
 import { flag, optionalText, requiredText } from './request.js';
 import { serverOf, workerCount } from './servers.js';
 
@@ -18,9 +22,8 @@ export const verifyJob: Job = async (request, context) => {
   const paths = serverPaths(context.configuration.main.base_dir, server.name);
   const identifier = requiredText(request, 'Backup', 'VERIFY_NOBACKUP');
   const all = (optionalText(request, 'Files') ?? 'failed').toLowerCase() === 'all';
-  const reader = await lock(paths.catalogueLock, 'shared', `verify of ${server.name}`, 'VERIFY_ERROR');
+  const { backup, lease } = await leaseForVerify(paths, server.name, identifier, context.signal);
   try {
-    const backup = await knownBackupOf(paths, server.name, identifier, 'VERIFY_NOBACKUP');
     const encryption = cipherOfCode(backup.info.encryption);
     const report = await verifyBackup(
       {
@@ -56,9 +59,27 @@ export const verifyJob: Job = async (request, context) => {
       Server: server.name,
     };
   } finally {
-    reader.release();
+    lease.release();
   }
 };
+
+/** Nobody removes the backup while it is read; others may go. */
+async function leaseForVerify(
+  paths: ServerPaths,
+  server: string,
+  identifier: string,
+  signal: AbortSignal,
+): Promise<{ backup: KnownBackup; lease: LockHandle }> {
+  const what = `verify of ${server}`;
+  const { catalogueLock } = paths;
+  const catalogue = await lockPatiently(catalogueLock, 'shared', what, 'VERIFY_ERROR', CATALOGUE_PATIENCE, signal);
+  try {
+    const backup = await knownBackupOf(paths, server, identifier, 'VERIFY_NOBACKUP');
+    return { backup, lease: await leaseBackups(paths, [backup.label], what, 'VERIFY_ERROR') };
+  } finally {
+    catalogue.release();
+  }
+}
 
 interface FileFinding {
   readonly path: string;

@@ -36,7 +36,12 @@ const rows = {
   'list-backup': { code: 2, keys: { ...server, Sort: 'string?' }, error: 307, workflow: 'Backup' },
   restore: { code: 3, keys: restore, error: 609, workflow: 'restore' },
   archive: { code: 4, keys: restore, error: 908, workflow: 'archive' },
-  delete: { code: 5, keys: { ...backup, Force: 'boolean?' }, error: 509, workflow: 'Delete backup' },
+  delete: {
+    code: 5,
+    keys: { ...backup, Force: 'boolean?', DryRun: 'boolean?' },
+    error: 509,
+    workflow: 'Delete backup',
+  },
   shutdown: { code: 6, keys: {}, error: 1, workflow: 'main' },
   status: { code: 7, keys: {}, error: 1000, workflow: 'status' },
   'status details': { code: 8, keys: {}, error: 1100, workflow: 'status', shown: 'status-details' },
@@ -81,14 +86,15 @@ const rows = {
     workflow: 's3',
   },
   cancel: { code: 300, keys: server, error: 1, workflow: 'main' },
+  expire: { code: 301, keys: { Server: 'string?', DryRun: 'boolean?' }, error: 2305, workflow: 'Retention' },
 } as const satisfies Record<string, CommandRow>;
 
 /** Name of a command, as a user types it. */
 export type CommandName = keyof typeof rows;
 
 /**
- * The command table: codes, request keys, error numbers and workflow names, for client and daemon. Code 300 is ours;
- * all others are those of pgmoneta 0.21.
+ * The command table: codes, request keys, error numbers and workflow names, for client and daemon. Codes 300 and
+ * 301 are ours; all others are those of pgmoneta 0.21.
  */
 export const COMMANDS: Readonly<Record<CommandName, CommandRow>> = rows;
 

@@ -74,7 +74,7 @@ const TABLESPACE_LIMIT = 65_536;
 export function formatBackupInfo(info: BackupInfo): string {
   const lines: [string, string][] = [
     ['PGMONETA_VERSION', info.version],
-    ['STATUS', info.status ? '1' : '0'],
+    ...(info.status === undefined ? [] : [['STATUS', info.status ? '1' : '0'] as [string, string]]),
     ['LABEL', info.label],
     ['WAL', info.wal],
     ['BACKUP', String(info.backupSize)],

@@ -25,6 +25,15 @@ export function labelOf(moment: Date): string {
   );
 }
 
+/** The moment that a label means: local time of this host. Of an hour that happens twice it is the first. */
+export function timeOfLabel(label: string): Date {
+  const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = [
+    label.slice(0, 4),
+    ...(label.slice(4).match(/../g) ?? []),
+  ].map(Number);
+  return new Date(year, month - 1, day, hour, minute, second);
+}
+
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,

@@ -10,11 +10,17 @@ export interface ServerPaths {
   readonly staging: string;
   /** Backups on their way out: renamed here first, so that a kill never leaves half of one in `backup/`. */
   readonly trash: string;
+  /** Descriptions being rewritten, see `rewrite-info.ts`. What is found here is carried out or thrown away. */
+  readonly rewrite: string;
+  /** Held exclusively while descriptions or the memory of verifications are rewritten: for a moment. */
+  readonly infoLock: string;
+  /** When which backup was verified, and what came of it. */
+  readonly verified: string;
   /** Received WAL. */
   readonly wal: string;
   /** Held by the one job that adds or removes backups. */
   readonly writerLock: string;
-  /** Held shared by jobs that read backups, exclusively by jobs that remove them. */
+  /** Held shared while backups are chosen and leased, exclusively while one is taken out of `backup/`: for a moment. */
   readonly catalogueLock: string;
   /** Held exclusively while WAL is removed, shared by restores that read WAL. */
   readonly walLock: string;
@@ -32,6 +38,9 @@ export function serverPaths(baseDir: string, server: string): ServerPaths {
     backups: join(root, 'backup'),
     staging: join(root, '.staging'),
     trash: join(root, '.trash'),
+    rewrite: join(root, '.rewrite'),
+    infoLock: join(root, '.info.lock'),
+    verified: join(root, '.verified.json'),
     wal: join(root, 'wal'),
     writerLock: join(root, '.writer.lock'),
     catalogueLock: join(root, '.catalogue.lock'),
@@ -39,6 +48,11 @@ export function serverPaths(baseDir: string, server: string): ServerPaths {
     walIdentity: join(root, '.wal-identity'),
     mode: join(root, '.mode'),
   };
+}
+
+/** The lock that readers of one backup share, and that whoever removes or replaces the backup needs alone. */
+export function leasePath(paths: ServerPaths, label: string): string {
+  return join(paths.root, `.lease-${label}.lock`);
 }
 
 /** Where the second copy of a server's WAL is kept, below `wal_shipping`. */

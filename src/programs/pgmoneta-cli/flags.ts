@@ -51,8 +51,9 @@ export const SORT = {
   },
 } as const satisfies Record<string, Flag>;
 
-export const DELETE_FORCE = {
+export const DELETE_FLAGS = {
   force: { type: 'boolean', description: 'Delete the backup even if it is retained' },
+  'dry-run': { type: 'boolean', description: 'Tell what would go and what that gives back; change nothing' },
 } as const satisfies Record<string, Flag>;
 
 export const RESTORE_FLAGS = {
@@ -77,6 +78,14 @@ export const VERIFY_FLAGS = {
   pages: { type: 'boolean', description: 'Check the checksum of every data page as well' },
 } as const satisfies Record<string, Flag>;
 
+export const EXPIRE_FLAGS = {
+  'dry-run': { type: 'boolean', description: 'Print the plan with its reasons; change nothing' },
+} as const satisfies Record<string, Flag>;
+
+export const KEEP_FLAGS = {
+  cascade: { type: 'boolean', description: 'The backups that an incremental one builds upon as well' },
+} as const satisfies Record<string, Flag>;
+
 export const CONF_SET_FLAGS = {
   persist: { type: 'boolean', description: 'Write the value to the configuration file of the daemon as well' },
 } as const satisfies Record<string, Flag>;
@@ -84,7 +93,9 @@ export const CONF_SET_FLAGS = {
 /** Options of single commands, all of them. */
 export const COMMAND_FLAGS: Readonly<Record<string, Flag>> = {
   ...SORT,
-  ...DELETE_FORCE,
+  ...DELETE_FLAGS,
+  ...EXPIRE_FLAGS,
+  ...KEEP_FLAGS,
   ...RESTORE_FLAGS,
   ...VERIFY_FLAGS,
   ...CONF_SET_FLAGS,

@@ -1,15 +1,27 @@
 import { command } from '../../shared/declare.js';
 import { IDENTIFIER, SERVER } from '../arguments.js';
 import { ask } from '../ask.js';
-import { DELETE_FORCE } from '../flags.js';
+import { DELETE_FLAGS } from '../flags.js';
 
 export default command({
   summary: 'Delete a backup',
+  description: 'And the WAL that no other backup needs. What a backup shares with others stays for them.',
   args: { server: SERVER, identifier: IDENTIFIER },
-  flags: DELETE_FORCE,
-  examples: ['<%= config.bin %> delete primary oldest', '<%= config.bin %> delete primary 20260115103000 --force'],
+  flags: DELETE_FLAGS,
+  examples: [
+    '<%= config.bin %> delete primary oldest',
+    '<%= config.bin %> delete primary 20260115103000 --force',
+    '<%= config.bin %> delete primary oldest --dry-run',
+  ],
   run: (input) => {
     const { server = null, identifier = null } = input.args;
-    return ask('delete', { Server: server, Backup: identifier, Force: input.flags.has('force') }, input);
+    const rehearsal = input.flags.has('dry-run');
+    const request = {
+      Server: server,
+      Backup: identifier,
+      Force: input.flags.has('force'),
+      ...(rehearsal ? { DryRun: true } : {}),
+    };
+    return ask('delete', request, input, rehearsal ? 'delete --dry-run' : undefined);
   },
 });

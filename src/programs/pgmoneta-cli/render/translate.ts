@@ -69,6 +69,10 @@ function translateResponse(name: CommandName, response: JsonObject): JsonObject 
     case 'status':
     case 'status details':
       return mapArray(translateSpaces(response), 'Servers', translateServer);
+    case 'delete':
+      return translateFreed(response);
+    case 'expire':
+      return mapArray(response, 'Servers', (server) => mapArray(translateFreed(server), 'Backups', translateExpiry));
     case 'conf get':
       return translateConfiguration(response);
     default:
@@ -85,14 +89,32 @@ function translateBackup(backup: JsonObject): JsonObject {
   }
   result.Compression = backupCompression(numberOf(result.Compression) ?? 0);
   result.Encryption = backupEncryption(numberOf(result.Encryption) ?? 0);
-  replace(result, 'Valid', (code) => (code === 1 ? 'yes' : code === 0 ? 'no' : 'unknown'));
+  replace(result, 'Valid', validWord);
   for (const key of LSN_PARTS) replace(result, key, (part) => part.toString(16).toUpperCase());
   return result;
+}
+
+function validWord(code: number): string {
+  return code === 1 ? 'yes' : code === 0 ? 'no' : 'unknown';
 }
 
 function translateSpaces(response: JsonObject): JsonObject {
   const result: Mutable = { ...response };
   for (const key of SPACES) result[key] = formatSize(numberOf(result[key]) ?? 0);
+  return result;
+}
+
+function translateFreed(response: JsonObject): JsonObject {
+  const result: Mutable = { ...response };
+  replace(result, 'Freed', formatSize);
+  return result;
+}
+
+/** What `expire` does with a backup. */
+function translateExpiry(backup: JsonObject): JsonObject {
+  const result: Mutable = { ...backup };
+  for (const key of ['BackupSize', 'Freed']) replace(result, key, formatSize);
+  replace(result, 'Valid', validWord);
   return result;
 }
 
