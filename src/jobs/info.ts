@@ -1,6 +1,7 @@
 import type { Configuration } from '../config/index.js';
 import { Real } from '../management/json/index.js';
 import type { BackupInfo } from '../repository/backup-info.js';
+import { readComments } from '../repository/comments.js';
 import { serverPaths } from '../repository/paths.js';
 import { lsnHalves } from '../repository/wal-distance.js';
 import { knownBackupOf } from './backups.js';
@@ -19,6 +20,7 @@ export async function infoVerb(request: JsonObject, configuration: Configuration
   return {
     ...backupFields(backup),
     ...positions(info),
+    Annotations: [...readComments(info.comments)].map(([Key, Comment]) => ({ Comment, Key })),
     Elapsed: new Real(info.elapsed.ELAPSED ?? 0),
     MajorVersion: info.majorVersion,
     MinorVersion: info.minorVersion,

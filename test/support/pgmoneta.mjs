@@ -94,6 +94,8 @@ export class Pgmoneta {
       unix_socket_dir: this.run,
       base_dir: this.repository,
       compression: 'zstd',
+      // Tests that want backups to expire say so.
+      retention: '-',
       log_type: 'console',
       log_level: 'debug',
       workers: 2,

@@ -45,12 +45,12 @@ export const BACKUP_OPTIONS = {
     { days: 7, weeks: null, months: null, years: null },
     {
       reload: 'hot',
-      help: 'How long backups are kept: days[,weeks[,months[,years]]].',
+      help: 'How long backups are kept: days[,weeks[,months[,years]]]; all of so many days, the newest of each week, month and year.',
     },
   ),
   retention_interval: option(integer(1, 2_147_483), 300, {
     reload: 'restart',
-    help: 'Seconds between two runs of the retention job.',
+    help: 'Seconds between two looks at what has expired.',
   }),
   verification: option(duration, 0, {
     reload: 'restart',

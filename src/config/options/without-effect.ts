@@ -18,8 +18,6 @@ export const MAIN_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'metrics_key_file',
   'nagios',
   'progress',
-  'retention',
-  'retention_interval',
   'tls',
   'tls_ca_file',
   'tls_cert_file',
@@ -35,7 +33,6 @@ export const SERVER_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'hot_standby_overrides',
   'hot_standby_tablespaces',
   'progress',
-  'retention',
 ]);
 
 /** Storage engines that this version has; another one is refused, so that nobody waits for copies that never come. */

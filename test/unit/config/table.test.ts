@@ -58,8 +58,7 @@ describe('the option table', () => {
     }
     for (const key of SERVER_WITHOUT_EFFECT) {
       expect(Object.keys(SERVER_OPTIONS)).toContain(key);
-      // What status shows of the policy is no effect.
-      if (key !== 'retention') expect(acted('(?:server|effective)', key), `server.${key} is used`).toBe(false);
+      expect(acted('(?:server|effective)', key), `server.${key} is used`).toBe(false);
     }
   });
 
