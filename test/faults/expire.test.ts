@@ -8,7 +8,7 @@ import { Scene } from '../support/scene.mjs';
 
 /** kill -9 in the middle of removals: what is listed is whole, what is gone is gone, and the work is taken up again. */
 
-const MOMENTS = 16;
+const MOMENTS = 10;
 
 let scene: Scene;
 let template: string;
