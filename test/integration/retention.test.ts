@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { LockHandle } from '../../src/native/fs.js';
 import { leaseBackups, readerOf } from '../../src/repository/leases.js';
+import { lock } from '../../src/repository/locks.js';
 import { leasePath, serverPaths } from '../../src/repository/paths.js';
 import { cloneBackup, daysAgo, repositoryProblems } from '../support/history.mjs';
 import { signal, until } from '../support/processes.mjs';
@@ -233,17 +234,22 @@ describe('expire', () => {
     expect(refused.stderr).toContain("server 'nosuch' is not in the configuration");
   });
 
-  test('is refused while a backup runs', async () => {
+  test('is refused while a backup is taken, and says so; a rehearsal is not', async () => {
     const { pgmoneta } = scene;
-    past(20);
-    const running = pgmoneta.launch('pgmoneta-cli', ['-c', pgmoneta.configuration, 'backup', 'primary']);
-    await until('the lock of the backup', async () => {
-      const result = await pgmoneta.json('expire', 'primary');
-      if (result.exit === 0) return false;
-      expect(result.document.Outcome).toMatchObject({ Error: 503, Retryable: true });
-      return true;
-    }).catch(() => {});
-    expect((await running.result).exit).toBe(0);
+    const label = past(20);
+    const { writerLock } = serverPaths(pgmoneta.repository, 'primary');
+    const writer = await lock(writerLock, 'exclusive', 'backup of primary', 'BACKUP_ACTIVE');
+    give(writerLock);
+    try {
+      const refused = await pgmoneta.json('expire', 'primary');
+      expect(refused.exit).toBe(3);
+      expect(refused.document.Outcome).toMatchObject({ Error: 503, Retryable: true });
+      expect(refused.stderr).toMatch(/backup of primary \(PID \d+\) has been running since/);
+      expect(actions(await expire('primary', '--dry-run'))).toMatchObject({ [label]: 'remove' });
+    } finally {
+      writer.release();
+    }
+    expect((await expire('primary')).NumberOfRemoved).toBe(1);
   });
 });
 
