@@ -61,7 +61,7 @@ export async function listBackupVerb(
   }
   const paths = serverPaths(configuration.main.base_dir, server.name);
   const backups = await listBackups(paths);
-  const view = await readWalView(paths, backups, liveOf?.(server.name));
+  const view = await readWalView(paths, backups, liveOf?.(server.name), { bytes: false });
   const figures = walFigures(backups, view);
   const entries = backups.map(
     (backup, index): JsonObject => ({

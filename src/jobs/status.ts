@@ -95,7 +95,7 @@ async function describeServer(
     ...(state.wal?.WalProblem === undefined ? {} : { WalProblem: state.wal.WalProblem }),
   };
   if (liveOf === undefined) return { document, size, backups: backups.length };
-  const view = await readWalView(paths, backups, liveOf(name));
+  const view = await readWalView(paths, backups, liveOf(name), { bytes: true });
   const figures = walFigures(backups, view);
   const entries = backups.map(
     (backup, index): JsonObject => ({
@@ -105,6 +105,6 @@ async function describeServer(
       WAL: figures[index]?.wal ?? 0,
     }),
   );
-  const detailed = { ...document, ...state.wal, ...(await serverWindowFields(view)), Backups: entries, Fips: false };
+  const detailed = { ...document, ...state.wal, ...serverWindowFields(view), Backups: entries, Fips: false };
   return { document: detailed, size, backups: backups.length };
 }

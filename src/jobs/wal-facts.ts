@@ -13,6 +13,7 @@ import type { KnownBackup } from '../repository/catalogue.js';
 import { readArchive, type WalArchive } from '../wal/archive.js';
 import type { HeldBackup } from '../wal/horizon.js';
 import { DEFAULT_SEGMENT_SIZE, sizeOnDisk, sizesThatFit } from '../wal/segment-size.js';
+import { surveyWal, type WalSurvey } from '../wal/survey.js';
 import type { WindowBackup } from '../wal/window.js';
 
 /** What a backup says of its WAL. */
@@ -66,25 +67,50 @@ function ownWalEnd(header: BackupHeader, endLsn: Lsn, segmentSize: number | unde
 }
 
 /** An archive, and whether its segment size is more than a guess. */
-export interface SizedArchive {
-  readonly archive: WalArchive;
+export interface Sized<Archive> {
+  readonly archive: Archive;
   /** Why positions in the archive cannot be relied upon; undefined when they can. */
   readonly doubt: string | undefined;
 }
 
 /**
- * Reads a directory of WAL with the segment size that the backups and the files in it tell.
+ * Reads a directory of WAL, file by file, with the segment size that the backups and the files in it tell.
  * @throws PgmonetaError IO when it cannot be read
  */
-export async function readSizedArchive(directory: string, backups: readonly BackupWal[]): Promise<SizedArchive> {
+export function readSizedArchive(directory: string, backups: readonly BackupWal[]): Promise<Sized<WalArchive>> {
+  return sized(backups, (size) => readArchive(directory, size), sizeOnDisk);
+}
+
+/**
+ * The same without the names of the files: for the daemon, which has better things to do than to read them.
+ * @param options.bytes whether every file is asked for its size
+ * @throws PgmonetaError IO when the directory cannot be listed
+ */
+export function surveySizedWal(
+  directory: string,
+  backups: readonly BackupWal[],
+  options: { readonly bytes: boolean },
+): Promise<Sized<WalSurvey>> {
+  return sized(
+    backups,
+    (size) => surveyWal(directory, size, options),
+    (survey) => survey.sizeOnDisk,
+  );
+}
+
+async function sized<Archive extends { readonly segmentSize: number }>(
+  backups: readonly BackupWal[],
+  read: (segmentSize: number) => Promise<Archive>,
+  onDisk: (archive: Archive) => number | undefined | Promise<number | undefined>,
+): Promise<Sized<Archive>> {
   const told = backups.flatMap((backup) => (backup.segmentSize === undefined ? [] : [backup.segmentSize]));
-  const archive = await readArchive(directory, told.at(-1) ?? DEFAULT_SEGMENT_SIZE);
-  const onDisk = await sizeOnDisk(archive);
-  const sizes = [...new Set([...told, ...(onDisk === undefined ? [] : [onDisk])])];
+  const archive = await read(told.at(-1) ?? DEFAULT_SEGMENT_SIZE);
+  const found = await onDisk(archive);
+  const sizes = [...new Set([...told, ...(found === undefined ? [] : [found])])];
   if (sizes.length > 1) {
     return { archive, doubt: `the backups and the WAL have segments of different sizes: ${sizes.join(', ')} bytes` };
   }
   const [size] = sizes;
   if (size === undefined) return { archive, doubt: 'neither a backup nor a file tells the size of WAL segments' };
-  return { archive: size === archive.segmentSize ? archive : await readArchive(directory, size), doubt: undefined };
+  return { archive: size === archive.segmentSize ? archive : await read(size), doubt: undefined };
 }

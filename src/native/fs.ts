@@ -36,6 +36,7 @@ interface FsAddon {
   syncTree(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
   exchange(a: string, b: string): Promise<void>;
+  listFiles(path: string): Promise<Buffer | null>;
   freeSpace(path: string): Promise<FreeSpace>;
 }
 
@@ -126,6 +127,15 @@ export function removeTree(path: string): Promise<void> {
  */
 export function exchange(a: string, b: string): Promise<void> {
   return native(() => addon().exchange(a, b));
+}
+
+/**
+ * Names of the regular files in a directory, listed and sorted by another thread: ascending by their bytes, in UTF-8, a
+ * NUL behind each. Empty when there is no such directory.
+ * @throws PgmonetaError IO
+ */
+export async function listFiles(path: string): Promise<Buffer> {
+  return (await native(() => addon().listFiles(path))) ?? Buffer.alloc(0);
 }
 
 /**

@@ -4,6 +4,9 @@ import { PgmonetaError } from '../errors/index.js';
 
 const require = createRequire(import.meta.url);
 
+/** Every call asks for the addon, and finding out the platform takes milliseconds: it is done once. */
+let loaded: unknown;
+
 /** The platform name that napi-rs gives the addon, for example `linux-x64-gnu`. */
 export function platformName(): string {
   const base = `${process.platform}-${process.arch}`;
@@ -17,12 +20,17 @@ export function platformName(): string {
  * @throws PgmonetaError NATIVE when neither is there.
  */
 export function loadAddon<T>(): T {
+  loaded ??= findAddon();
+  return loaded as T;
+}
+
+function findAddon(): unknown {
   const platform = platformName();
   const local = fileURLToPath(new URL(`../../crates/node/addon/pgmoneta.${platform}.node`, import.meta.url));
   const failures: string[] = [];
   for (const candidate of [local, `pgmoneta-${platform}`]) {
     try {
-      return require(candidate) as T;
+      return require(candidate);
     } catch (error) {
       failures.push(`${candidate}: ${(error as Error).message.split('\n')[0]}`);
     }

@@ -7,7 +7,8 @@ import {
   type TimelineId,
   toLsn,
 } from '../postgres/types.js';
-import { type PartialSegment, timelinesOf, type WalArchive, wholeFile } from './archive.js';
+import { type WalArchive, wholeFile } from './archive.js';
+import { type PartialSegment, timelinesOf, type WalExtent } from './extent.js';
 import { ancestry, type PathPiece, type TimelinePath, timelineAt } from './timelines.js';
 
 /**
@@ -93,7 +94,7 @@ function later(left: bigint, right: bigint): bigint {
  * What the archive has of a path: ascending stretches that do not touch. The segment in which a timeline begins also
  * has what came before in that segment: PostgreSQL copies it when it switches.
  */
-function covered(archive: WalArchive, path: TimelinePath, partialEnd: PartialEnd): Span[] {
+function covered(archive: WalExtent, path: TimelinePath, partialEnd: PartialEnd): Span[] {
   const size = BigInt(archive.segmentSize);
   const spans: Span[] = [];
   const add = (piece: PathPiece, from: bigint, to: bigint): void => {
@@ -127,7 +128,7 @@ function ownerOf(path: TimelinePath, number: bigint, to: bigint, segmentSize: nu
   return newest?.timeline;
 }
 
-function missing(archive: WalArchive, path: TimelinePath, from: bigint, to: bigint): MissingWal {
+function missing(archive: WalExtent, path: TimelinePath, from: bigint, to: bigint): MissingWal {
   const number = segmentNumber(from, archive.segmentSize);
   const timeline = ownerOf(path, number, to, archive.segmentSize) ?? (1 as TimelineId);
   const segment = segmentName(timeline, number, archive.segmentSize);
@@ -135,7 +136,7 @@ function missing(archive: WalArchive, path: TimelinePath, from: bigint, to: bigi
 }
 
 /** How far one can go on a path from a position. */
-export function reachable(archive: WalArchive, path: TimelinePath, from: Lsn, partialEnd: PartialEnd = nothing): Reach {
+export function reachable(archive: WalExtent, path: TimelinePath, from: Lsn, partialEnd: PartialEnd = nothing): Reach {
   const spans = covered(archive, path, partialEnd);
   const at = spans.find((span) => span.from <= from && from < span.to);
   const end = at?.to ?? from;
@@ -214,13 +215,13 @@ export interface Gap {
 }
 
 /** The way to the newest timeline of the archive; empty when the archive is. */
-export function newestPath(archive: WalArchive): TimelinePath {
+export function newestPath(archive: WalExtent): TimelinePath {
   const newest = timelinesOf(archive).at(-1);
   return newest === undefined ? [] : ancestry(newest, archive.histories);
 }
 
 /** What is missing between a position and the end of the archive, on the way to its newest timeline. */
-export function gaps(archive: WalArchive, since: Lsn, partialEnd: PartialEnd = nothing): readonly Gap[] {
+export function gaps(archive: WalExtent, since: Lsn, partialEnd: PartialEnd = nothing): readonly Gap[] {
   const path = newestPath(archive);
   const found: Gap[] = [];
   let position: bigint = since;
@@ -242,12 +243,7 @@ function alongPath(path: TimelinePath, from: bigint, to: bigint): Gap[] {
 }
 
 /** Bytes of WAL that the archive has of a path from the segment of a position on. */
-export function bytesFrom(
-  archive: WalArchive,
-  path: TimelinePath,
-  from: Lsn,
-  partialEnd: PartialEnd = nothing,
-): number {
+export function bytesFrom(archive: WalExtent, path: TimelinePath, from: Lsn, partialEnd: PartialEnd = nothing): number {
   const begin = from - (from % BigInt(archive.segmentSize));
   const sum = covered(archive, path, partialEnd).reduce(
     (bytes, span) => (span.to <= begin ? bytes : bytes + span.to - later(span.from, begin)),

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { asPgmonetaError } from '../errors/index.js';
 import { writeFileDurable } from '../native/fs.js';
 import { type Connection, historyName, readTimelineHistory, type TimelineId } from '../postgres/index.js';
-import { readArchive } from './archive.js';
 import type { WalLog } from './log.js';
 import { DEFAULT_SEGMENT_SIZE } from './segment-size.js';
+import { surveyWal } from './survey.js';
 
 /**
  * Stores the history of a timeline, and those of its ancestors that are not there yet, each durable and exactly as the
@@ -21,7 +21,7 @@ export async function keepHistory(
   const keep = async (wanted: TimelineId): Promise<void> =>
     writeFileDurable(join(directory, historyName(wanted)), await readTimelineHistory(connection, wanted));
   await keep(timeline);
-  const { histories } = await readArchive(directory, DEFAULT_SEGMENT_SIZE);
+  const { histories } = await surveyWal(directory, DEFAULT_SEGMENT_SIZE);
   for (const { timeline: ancestor } of histories.get(timeline)?.entries ?? []) {
     if (ancestor === 1 || histories.has(ancestor)) continue;
     try {

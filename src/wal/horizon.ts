@@ -7,7 +7,8 @@ import {
   segmentStart,
   type TimelineId,
 } from '../postgres/types.js';
-import { type Run, timelinesOf, type WalArchive } from './archive.js';
+import type { Run, WalArchive } from './archive.js';
+import { timelinesOf } from './extent.js';
 import { ancestry, type Histories, isKnownTimeline, timelineAt } from './timelines.js';
 
 /** A backup that must stay restorable. */

@@ -1,7 +1,8 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSegmentName, isSegmentSize, type Lsn, segmentOf } from '../postgres/types.js';
-import { type PartialSegment, type WalArchive, wholeFile } from './archive.js';
+import { type WalArchive, wholeFile } from './archive.js';
+import type { PartialSegment } from './extent.js';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -39,24 +40,4 @@ function plainFiles(archive: WalArchive): readonly string[] {
   return [...partials, ...whole]
     .filter((file) => file !== undefined && /^[0-9A-F]{24}(\.partial)?$/.test(file))
     .slice(-8) as string[];
-}
-
-/** Bytes that the files of an archive take, all of them; what disappears meanwhile counts for nothing. */
-export async function archiveBytes(archive: WalArchive): Promise<number> {
-  const files = [
-    ...[...archive.timelines.values()].flatMap((runs) => runs.flatMap((run) => run.files)),
-    ...archive.partials.map((partial) => partial.file),
-    ...archive.superseded.map((entry) => entry.file),
-    ...[...archive.historyFiles.values()].flat(),
-  ];
-  let sum = 0;
-  const next = files.values();
-  const work = async (): Promise<void> => {
-    for (const file of next) {
-      const status = await lstat(join(archive.directory, file)).catch(() => undefined);
-      sum += status?.size ?? 0;
-    }
-  };
-  await Promise.all(Array.from({ length: 16 }, work));
-  return sum;
 }

@@ -1,6 +1,7 @@
 import { PgmonetaError } from '../errors/index.js';
 import { formatLsn, type Lsn, segmentNumber, segmentStart, type TimelineId } from '../postgres/types.js';
-import { timelinesOf, type WalArchive } from './archive.js';
+import type { WalArchive } from './archive.js';
+import { timelinesOf } from './extent.js';
 import { ancestry, type PathPiece } from './timelines.js';
 
 /** Where receiving begins: the start of a segment. */

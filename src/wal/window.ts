@@ -1,6 +1,6 @@
 import { formatLsn, type Lsn, type TimelineId } from '../postgres/types.js';
-import { timelinesOf, type WalArchive } from './archive.js';
 import { bytesFrom, type MissingWal, type PartialEnd, type Reach, reachable } from './coverage.js';
+import { timelinesOf, type WalExtent } from './extent.js';
 import { ancestry, leadsThrough, type TimelinePath, timelineAt } from './timelines.js';
 
 /** What the window of a backup depends on. */
@@ -38,7 +38,7 @@ export interface ServerWindow {
 }
 
 /** The way to the newest timeline that comes from the end of a backup. */
-export function windowPath(archive: WalArchive, backup: WindowBackup): TimelinePath {
+export function windowPath(archive: WalExtent, backup: WindowBackup): TimelinePath {
   for (const timeline of [...timelinesOf(archive)].reverse()) {
     const path = ancestry(timeline, archive.histories);
     if (leadsThrough(path, backup.endTimeline, backup.endLsn)) return path;
@@ -47,7 +47,7 @@ export function windowPath(archive: WalArchive, backup: WindowBackup): TimelineP
 }
 
 /** How far a backup can be restored without a hole, on the way to the newest timeline that comes from it. */
-export function backupWindow(archive: WalArchive, backup: WindowBackup, partialEnd?: PartialEnd): RecoveryWindow {
+export function backupWindow(archive: WalExtent, backup: WindowBackup, partialEnd?: PartialEnd): RecoveryWindow {
   const path = windowPath(archive, backup);
   const reach = reachFrom(archive, path, backup, partialEnd);
   return {
@@ -60,7 +60,7 @@ export function backupWindow(archive: WalArchive, backup: WindowBackup, partialE
 }
 
 /** The backup brings its own WAL up to some point: what the archive lacks before that is no hole. */
-function reachFrom(archive: WalArchive, path: TimelinePath, backup: WindowBackup, partialEnd?: PartialEnd): Reach {
+function reachFrom(archive: WalExtent, path: TimelinePath, backup: WindowBackup, partialEnd?: PartialEnd): Reach {
   const { endLsn, ownWalEnd = endLsn } = backup;
   const first = reachable(archive, path, endLsn, partialEnd);
   if (ownWalEnd <= first.lsn || timelineAt(path, ownWalEnd - 1n) !== backup.endTimeline) return first;

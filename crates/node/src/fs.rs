@@ -97,6 +97,23 @@ pub fn exchange(a: String, b: String) -> AsyncTask<Job<()>> {
     Job::start(move || fs::exchange(Path::new(&a), Path::new(&b)))
 }
 
+/// Names of the regular files in a directory, ascending, each with a NUL behind it; null: there is no such directory.
+/// One piece of memory, whatever their number.
+#[napi]
+pub fn list_files(path: String) -> AsyncTask<Job<Option<Buffer>>> {
+    Job::start(move || {
+        let names = fs::list_files(Path::new(&path))?;
+        Ok(names.map(|names| {
+            let mut bytes = Vec::with_capacity(names.iter().map(|name| name.len() + 1).sum());
+            for name in names {
+                bytes.extend_from_slice(name.as_bytes());
+                bytes.push(0);
+            }
+            bytes.into()
+        }))
+    })
+}
+
 /// What a file system has left.
 #[napi(object)]
 pub struct BindingFreeSpace {

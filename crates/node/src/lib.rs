@@ -15,4 +15,5 @@ mod task;
 mod verify;
 mod wal_link;
 mod wal_scan;
+mod wal_survey;
 mod wal_writer;

@@ -1,8 +1,10 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readArchive, timelinesOf, wholeFile } from '../../../src/wal/archive.js';
-import { archiveBytes, sizeOnDisk, sizesThatFit } from '../../../src/wal/segment-size.js';
+import { readArchive, wholeFile } from '../../../src/wal/archive.js';
+import { timelinesOf } from '../../../src/wal/extent.js';
+import { sizeOnDisk, sizesThatFit } from '../../../src/wal/segment-size.js';
+import { surveyWal } from '../../../src/wal/survey.js';
 import { refusal, temporaryDirectory } from '../temporary.js';
 import { archiveOf, lsn, MIB, name, range, tli } from './build.js';
 
@@ -87,7 +89,7 @@ describe('a directory of WAL', () => {
   it('is refused when it cannot be listed', async () => {
     const file = join(temporaryDirectory(), 'wal');
     await writeFile(file, '');
-    await refusal(() => readArchive(file, MIB), 'IO', /cannot list the WAL in .*wal: ENOTDIR/);
+    await refusal(() => readArchive(file, MIB), 'IO', /cannot list the WAL in .*wal: Not a directory/);
   });
 
   it('counts regular files only, and reads history files byte by byte', async () => {
@@ -110,9 +112,10 @@ describe('a directory of WAL', () => {
     await writeFile(join(directory, name(1, 3, '.partial')), Buffer.alloc(MIB));
     await writeFile(join(directory, '00000002.history'), HISTORY);
     await writeFile(join(directory, 'stray'), Buffer.alloc(500));
-    const archive = await readArchive(directory, 16 * MIB);
-    expect(await sizeOnDisk(archive)).toBe(MIB);
-    expect(await archiveBytes(archive)).toBe(1000 + MIB + HISTORY.length);
+    expect(await sizeOnDisk(await readArchive(directory, 16 * MIB))).toBe(MIB);
+    const bytes = 1000 + MIB + HISTORY.length;
+    expect(await surveyWal(directory, 16 * MIB, { bytes: true })).toMatchObject({ sizeOnDisk: MIB, bytes });
+    expect(await surveyWal(directory, 16 * MIB)).toMatchObject({ sizeOnDisk: MIB, bytes: 0 });
   });
 });
 

@@ -4,6 +4,7 @@
 mod copy;
 mod durable;
 mod exchange;
+mod list;
 mod lock;
 mod space;
 mod tree;
@@ -14,6 +15,7 @@ pub use durable::{
     write_file_durable,
 };
 pub use exchange::exchange;
+pub use list::list_files;
 pub use lock::{Mode, RepositoryLock, read_owners};
 pub use space::{FreeSpace, free_space};
 pub use tree::{TreeSync, remove_tree, sync_tree};

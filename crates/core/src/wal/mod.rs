@@ -2,7 +2,8 @@
 //!
 //! [`WalDecoder`] finds the records in bytes that are pushed into it, checks all that PostgreSQL checks, and knows up to
 //! where the WAL is proved. Everything above it reads stored segments: [`scan`] looks for commits, restore points and the
-//! place where a recovery would stop, [`copy_segments`] brings segments into a cluster, [`prove_segment`] checks one.
+//! place where a recovery would stop, [`copy_segments`] brings segments into a cluster, [`prove_segment`] checks one;
+//! [`survey`] reads no more than their names.
 
 mod ahead;
 mod copy;
@@ -16,6 +17,7 @@ mod scan;
 mod segment_store;
 mod segment_writer;
 mod stored;
+mod survey;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,6 +41,7 @@ pub use scan::{
 pub use segment_store::{StoreOptions, StoredForm, store_segment};
 pub use segment_writer::{SegmentWriter, SegmentWriterOptions};
 pub use stored::StoredSegment;
+pub use survey::{SegmentRun, Survey, survey};
 pub use target::{Target, TargetStop};
 pub use transaction::{Event, Timestamp, event};
 pub use wal_link::{LinkEvent, LinkOptions, LinkPositions, WalLink};

@@ -13,6 +13,45 @@ use crate::{Code, Error, Result};
 
 const NAME: usize = 24;
 
+/// What the name of a segment's file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StoredName {
+    pub timeline: u32,
+    /// Count of segments since LSN 0.
+    pub number: u64,
+    pub codec: Codec,
+    pub sealed: bool,
+    pub partial: bool,
+}
+
+impl StoredName {
+    /// `None` when it is not the name of a segment of that size.
+    pub(super) fn parse(name: &[u8], segment_size: u32) -> Option<Self> {
+        let (digits, suffix) = name.split_at_checked(NAME)?;
+        let (codec, sealed, partial) = parse_suffix(suffix)?;
+        let timeline = hex(&digits[..8])?;
+        let (high, low) = hex(&digits[8..16]).zip(hex(&digits[16..]))?;
+        let per_id = (1u64 << 32) / u64::from(segment_size);
+        if timeline == 0 || u64::from(low) >= per_id {
+            return None;
+        }
+        Some(Self {
+            timeline,
+            number: u64::from(high) * per_id + u64::from(low),
+            codec,
+            sealed,
+            partial,
+        })
+    }
+
+    /// Whether it is the name of a segment of some size.
+    pub(super) fn fits_some_size(name: &[u8]) -> bool {
+        name.split_at_checked(NAME).is_some_and(|(digits, suffix)| {
+            parse_suffix(suffix).is_some() && digits.chunks(8).all(|part| hex(part).is_some())
+        })
+    }
+}
+
 /// A file that holds a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSegment {
@@ -45,21 +84,14 @@ impl StoredSegment {
             )
         };
         let name = path.file_name().map(OsStrExt::as_bytes).ok_or_else(wrong)?;
-        let (digits, suffix) = name.split_at_checked(NAME).ok_or_else(wrong)?;
-        let (codec, sealed, partial) = parse_suffix(suffix).ok_or_else(wrong)?;
-        let timeline = hex(&digits[..8]).ok_or_else(wrong)?;
-        let (high, low) = hex(&digits[8..16]).zip(hex(&digits[16..])).ok_or_else(wrong)?;
-        let per_id = (1u64 << 32) / u64::from(segment_size);
-        if timeline == 0 || u64::from(low) >= per_id {
-            return Err(wrong());
-        }
+        let name = StoredName::parse(name, segment_size).ok_or_else(wrong)?;
         Ok(Self {
             path: path.to_path_buf(),
-            timeline,
-            number: u64::from(high) * per_id + u64::from(low),
-            codec,
-            sealed,
-            partial,
+            timeline: name.timeline,
+            number: name.number,
+            codec: name.codec,
+            sealed: name.sealed,
+            partial: name.partial,
             segment_size,
         })
     }

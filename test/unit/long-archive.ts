@@ -1,0 +1,23 @@
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { range } from './wal/build.js';
+
+/** Lays out whole, empty segments of 1 MiB on timeline 1, from segment 1 on. */
+export function fillWithSegments(directory: string, count: number): void {
+  for (const file of range(1, 1, count, '.zstd')) closeSync(openSync(join(directory, file), 'w'));
+}
+
+/** Processor time of this thread in milliseconds: other processes and threads do not count, however busy they are. */
+function threadTime(): number {
+  if (process.platform === 'linux')
+    return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e6;
+  return performance.eventLoopUtilization().active;
+}
+
+/** Runs some work; tells how many milliseconds of processor time this thread spent on it: its loop was not held longer. */
+export async function cpuOfThread<T>(work: () => Promise<T>): Promise<[T, number]> {
+  const before = threadTime();
+  const result = await work();
+  return [result, threadTime() - before];
+}
