@@ -2,7 +2,7 @@ import { type ConfigurationPaths, configurationDocument } from '../config/index.
 import { PgmonetaError } from '../errors/index.js';
 import { infoVerb } from '../jobs/info.js';
 import { listBackupVerb } from '../jobs/list-backup.js';
-import type { JobProgress, JobVerb, JsonObject } from '../jobs/messages.js';
+import type { JobVerb, JsonObject } from '../jobs/messages.js';
 import { optionalText } from '../jobs/request.js';
 import { serverOf } from '../jobs/servers.js';
 import { statusVerb } from '../jobs/status.js';
@@ -10,7 +10,7 @@ import type { ManagementRequest, ManagementResult } from '../management/index.js
 import { serverPaths } from '../repository/paths.js';
 import { reloadVerb, setVerb } from './conf.js';
 import { expireVerb } from './expire.js';
-import { RateMeter } from './rate.js';
+import { progressVerb } from './progress.js';
 import type { DaemonState } from './state.js';
 import { sweepServer } from './sweep.js';
 
@@ -55,9 +55,6 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
       hint: `bring it back with: pgmoneta-cli mode ${server.name} online`,
     });
   }
-  const meter = new RateMeter();
-  const report = request.progress;
-  const onProgress = report && ((progress: JobProgress) => report({ ...progress, ...meter.measure(progress) }));
   state.log.info(`${verb} starts`, logFields(request));
   const begun = Date.now();
   try {
@@ -68,7 +65,7 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
       configuration,
       password: server === undefined ? undefined : credentials.users.get(server.user),
       masterSecret: credentials.masterSecret,
-      onProgress,
+      onProgress: request.progress,
       signal: request.signal,
     });
     state.log.info(`${verb} done`, { ...logFields(request), seconds: (Date.now() - begun) / 1000 });
@@ -120,6 +117,8 @@ async function runLight(
           (name) => state.wal.live(name),
         ),
       };
+    case 'progress':
+      return { response: progressVerb(state, request.request) };
     case 'mode':
       return { response: await modeVerb(state, request.request) };
     case 'cancel':

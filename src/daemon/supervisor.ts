@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Configuration } from '../config/index.js';
+import { type Configuration, effectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
 import {
   type FromJob,
@@ -10,7 +10,9 @@ import {
   type ToJob,
   unpackError,
 } from '../jobs/messages.js';
+import { JobTracker, type TrackedJob } from './job-tracker.js';
 import type { Log } from './log.js';
+import { ProgressLog } from './progress-log.js';
 
 const CHILD = fileURLToPath(new URL('../jobs/child.js', import.meta.url));
 
@@ -25,16 +27,15 @@ export interface JobOrder {
   readonly configuration: Configuration;
   readonly password: string | undefined;
   readonly masterSecret: Buffer | undefined;
-  readonly onProgress?: ((progress: JobProgress) => void) | undefined;
+  readonly onProgress?: ((progress: TrackedJob) => void) | undefined;
   /** Cancels the job when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
 interface RunningJob {
-  readonly id: number;
   readonly verb: JobVerb;
   readonly server: string | undefined;
-  readonly started: Date;
+  readonly tracker: JobTracker;
   readonly child: ChildProcess;
   readonly ended: Promise<unknown>;
   cancel(reason: string): void;
@@ -54,6 +55,11 @@ export class Supervisor {
   /** Whether a job of this verb runs for the server. */
   isActive(server: string, verb: JobVerb): boolean {
     return [...this.#running.values()].some((job) => job.server === server && job.verb === verb);
+  }
+
+  /** How far the jobs of a server are, the one that began first foremost. */
+  progress(server: string): readonly TrackedJob[] {
+    return [...this.#running.values()].filter((job) => job.server === server).map((job) => job.tracker.read());
   }
 
   /** Cancels the jobs of a server; returns how many were told. */
@@ -80,8 +86,9 @@ export class Supervisor {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--max-old-space-size=192', '--max-semi-space-size=4'],
     });
-    const ended = this.#follow(id, order, child);
-    this.#running.set(id, this.#register(id, order, child, ended));
+    const tracker = new JobTracker(id, order.verb);
+    const ended = this.#follow(id, order, child, tracker);
+    this.#running.set(id, this.#register(order, child, tracker, ended));
     try {
       return await ended;
     } finally {
@@ -89,7 +96,7 @@ export class Supervisor {
     }
   }
 
-  #register(id: number, order: JobOrder, child: ChildProcess, ended: Promise<unknown>): RunningJob {
+  #register(order: JobOrder, child: ChildProcess, tracker: JobTracker, ended: Promise<unknown>): RunningJob {
     const cancel = (reason: string): void => {
       if (child.exitCode !== null || child.signalCode !== null) return;
       this.#log.info(`cancelling ${order.verb}${order.server ? ` of ${order.server}` : ''}: ${reason}`);
@@ -100,12 +107,19 @@ export class Supervisor {
     if (order.signal?.aborted) onAbort();
     else order.signal?.addEventListener('abort', onAbort, { once: true });
     const { verb, server } = order;
-    return { id, verb, server, started: new Date(), child, ended, cancel };
+    return { verb, server, tracker, child, ended, cancel };
   }
 
-  #follow(id: number, order: JobOrder, child: ChildProcess): Promise<JsonObject> {
-    const { verb, server } = order;
+  #follow(id: number, order: JobOrder, child: ChildProcess, tracker: JobTracker): Promise<JsonObject> {
+    const { verb, server, configuration } = order;
     const name = server === undefined ? verb : `${verb} of ${server}`;
+    const logged = server !== undefined && effectiveServer(configuration, server).progress;
+    const written = logged ? new ProgressLog(this.#log, name) : undefined;
+    const report = (progress: JobProgress): void => {
+      const tracked = tracker.update(progress);
+      written?.report(tracked);
+      order.onProgress?.(tracked);
+    };
     return new Promise<JsonObject>((resolve, reject) => {
       let answer: Extract<FromJob, { type: 'done' | 'failed' }> | undefined;
       let complaint = '';
@@ -113,7 +127,7 @@ export class Supervisor {
         complaint = (complaint + text).slice(-4096);
       });
       child.on('message', (message: FromJob) => {
-        if (message.type === 'progress') order.onProgress?.(message.progress);
+        if (message.type === 'progress') report(message.progress);
         else if (message.type === 'log') this.#log[message.level](message.message, { job: id, ...message.fields });
         else answer = message;
       });

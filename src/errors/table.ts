@@ -161,6 +161,7 @@ const rows = {
   MODE_NOSERVER: { wire: 2800, meaning: 'The server is not in the configuration.' },
   MODE_FAILED: { wire: 2802, meaning: 'The mode could not be changed.' },
   MODE_UNKNOWN_ACTION: { wire: 2805, meaning: 'The mode is neither online nor offline.' },
+  PROGRESS_NOSERVER: { wire: 3000, meaning: 'The server is not in the configuration.' },
 
   // Codes below have no number in pgmoneta 0.21; they take the number of the verb that failed.
   USAGE: { meaning: 'The command line cannot be understood.' },

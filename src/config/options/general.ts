@@ -54,7 +54,7 @@ export const GENERAL_OPTIONS = {
   max_rate: option(rate, 0, { reload: 'hot', help: 'Most bytes per second that a backup takes from a server.' }),
   progress: option(boolean, false, {
     reload: 'hot',
-    help: 'Ask PostgreSQL for the size of a backup before it starts.',
+    help: 'Write to the log how far a job is: at every phase, and once a minute. The command shows it at any time.',
   }),
   blocking_timeout: option(duration, 30, {
     reload: 'hot',

@@ -104,7 +104,7 @@ export const SERVER_INHERITED_OPTIONS = {
   progress: optional(inheritableBoolean as ValueType<boolean>, {
     reload: 'hot',
     inherits: true,
-    help: 'Ask PostgreSQL for the size of a backup before it starts.',
+    help: 'Write to the log how far a job is: at every phase, and once a minute. The command shows it at any time.',
   }),
   manifest_checksums: optional(manifestWords, {
     reload: 'hot',

@@ -17,7 +17,6 @@ export const MAIN_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'metrics_cert_file',
   'metrics_key_file',
   'nagios',
-  'progress',
   'tls',
   'tls_ca_file',
   'tls_cert_file',
@@ -32,7 +31,6 @@ export const SERVER_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'hot_standby',
   'hot_standby_overrides',
   'hot_standby_tablespaces',
-  'progress',
 ]);
 
 /** Storage engines that this version has; another one is refused, so that nobody waits for copies that never come. */

@@ -27,6 +27,7 @@ export const CLI: Program = {
     'list-backup': () => import('./commands/list-backup.js'),
     mode: () => import('./commands/mode.js'),
     ping: () => import('./commands/ping.js'),
+    progress: () => import('./commands/progress.js'),
     restore: () => import('./commands/restore.js'),
     retain: () => import('./commands/retain.js'),
     shutdown: () => import('./commands/shutdown.js'),

@@ -25,7 +25,8 @@ export function progressLine(report: ProgressReport, columns: number): string {
   return parts.join(' ').slice(0, Math.max(0, columns - 1));
 }
 
-function clock(seconds: number): string {
+/** `[hours:]minutes:seconds`. */
+export function clock(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const minutes = Math.floor(whole / 60) % 60;
   const parts = [Math.floor(whole / 3600), minutes, whole % 60].map((part) => String(part).padStart(2, '0'));

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { formatRecord, strftime } from '../../../src/daemon/log-format.js';
-import { RateMeter } from '../../../src/daemon/rate.js';
 
 const MOMENT = new Date(2026, 0, 2, 3, 4, 5);
 
@@ -19,14 +18,4 @@ describe('log lines', () => {
 
 it('knows the conversions that log_path and log_line_prefix use', () => {
   expect(strftime('%F %T %y %j %% %Q', MOMENT)).toBe('2026-01-02 03:04:05 26 002 % %Q');
-});
-
-it('measures a rate and what remains', async () => {
-  const meter = new RateMeter();
-  meter.measure({ phase: 'a', done: 0, total: 100 });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  const { rate, remaining } = meter.measure({ phase: 'a', done: 50, total: 100 });
-  expect(rate).toBeGreaterThan(100);
-  expect(remaining).toBeLessThan(1);
-  expect(meter.measure({ phase: 'b', done: 1, total: 0 }).remaining).toBeUndefined();
 });
