@@ -1,9 +1,9 @@
-import { type ConfigurationPaths, configurationDocument } from '../config/index.js';
+import { type ConfigurationPaths, configurationDocument, type EffectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
 import { infoVerb } from '../jobs/info.js';
 import { listBackupVerb } from '../jobs/list-backup.js';
 import type { JobVerb, JsonObject } from '../jobs/messages.js';
-import { optionalText } from '../jobs/request.js';
+import { flag, optionalText } from '../jobs/request.js';
 import { serverOf } from '../jobs/servers.js';
 import { statusVerb } from '../jobs/status.js';
 import type { ManagementRequest, ManagementResult } from '../management/index.js';
@@ -11,6 +11,7 @@ import { serverPaths } from '../repository/paths.js';
 import { reloadVerb, setVerb } from './conf.js';
 import { expireVerb } from './expire.js';
 import { progressVerb } from './progress.js';
+import { walNotReceived } from './require-wal.js';
 import type { DaemonState } from './state.js';
 import { sweepServer } from './sweep.js';
 
@@ -55,6 +56,7 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
       hint: `bring it back with: pgmoneta-cli mode ${server.name} online`,
     });
   }
+  const withoutWal = verb === 'backup' && server !== undefined ? checkWal(state, server, request) : undefined;
   state.log.info(`${verb} starts`, logFields(request));
   const begun = Date.now();
   try {
@@ -69,7 +71,7 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
       signal: request.signal,
     });
     state.log.info(`${verb} done`, { ...logFields(request), seconds: (Date.now() - begun) / 1000 });
-    return response;
+    return withoutWal === undefined ? response : { ...response, Warning: withoutWal };
   } catch (error) {
     const { message, hint } = error as PgmonetaError;
     state.log.error(`${verb} failed: ${message}${hint ? `; ${hint}` : ''}`, logFields(request));
@@ -80,6 +82,20 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
       );
     throw error;
   }
+}
+
+/**
+ * A backup without a live receiver can be restored, but to no later moment than its end.
+ * @returns what to warn of
+ * @throws PgmonetaError BACKUP_WAL when the request insists on WAL
+ */
+function checkWal(state: DaemonState, server: EffectiveServer, { request }: ManagementRequest): string | undefined {
+  const refusal = walNotReceived(server.name, state.wal.state(server.name), server.follow);
+  if (refusal === undefined) return undefined;
+  if (flag(request, 'RequireWal')) throw refusal;
+  const warning = `${refusal.message}; until it is, the backup can be restored to its own end only`;
+  state.log.warn(warning, { server: server.name });
+  return warning;
 }
 
 function logFields(request: ManagementRequest): Record<string, string> {

@@ -19,7 +19,7 @@ const rows = {
   ALLOCATION: { wire: 3, meaning: 'Memory could not be had.' },
 
   BACKUP_INVALID: { wire: 100, meaning: 'The server does not meet what a backup needs.' },
-  BACKUP_WAL: { wire: 101, meaning: 'WAL is not being received and the backup was asked to insist on it.' },
+  BACKUP_WAL: { wire: 101, meaning: 'WAL is not being received, and the backup was to insist on it.' },
   BACKUP_ACTIVE: {
     wire: 102,
     meaning: 'Another job holds the writer lock of the server.',

@@ -51,6 +51,10 @@ export const SORT = {
   },
 } as const satisfies Record<string, Flag>;
 
+export const BACKUP_FLAGS = {
+  'require-wal': { type: 'boolean', description: 'Refuse to start while WAL of the server is not being received' },
+} as const satisfies Record<string, Flag>;
+
 export const DELETE_FLAGS = {
   force: { type: 'boolean', description: 'Delete the backup even if it is retained' },
   'dry-run': { type: 'boolean', description: 'Tell what would go and what that gives back; change nothing' },
@@ -93,6 +97,7 @@ export const CONF_SET_FLAGS = {
 /** Options of single commands, all of them. */
 export const COMMAND_FLAGS: Readonly<Record<string, Flag>> = {
   ...SORT,
+  ...BACKUP_FLAGS,
   ...DELETE_FLAGS,
   ...EXPIRE_FLAGS,
   ...KEEP_FLAGS,

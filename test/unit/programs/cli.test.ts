@@ -57,6 +57,7 @@ describe('pgmoneta-cli', () => {
   it.each([
     [['backup', 'p'], 'backup', { Server: 'p', Backup: null }],
     [['backup', 'p', 'newest'], 'backup', { Server: 'p', Backup: 'newest' }],
+    [['backup', '--require-wal', 'p'], 'backup', { Server: 'p', Backup: null, RequireWal: true }],
     [['list-backup', 'p'], 'list-backup', { Server: 'p', Sort: 'asc' }],
     [['list-backup', '-s', 'desc', 'p'], 'list-backup', { Server: 'p', Sort: 'desc' }],
     [['info', 'p', 'oldest'], 'info', { Server: 'p', Backup: 'oldest' }],
