@@ -85,6 +85,7 @@ export function windowFields(view: WalView, label: string): JsonObject {
   const { from, to, broken } = window;
   return {
     ...(from.time === undefined ? {} : { RestorableFrom: targetTime(from.time) }),
+    RestorableTimeline: to.timeline,
     RestorableTo: formatLsn(to.lsn),
     ...(broken === undefined ? {} : { RestorableBroken: describeMissing(broken) }),
   };
@@ -95,7 +96,7 @@ export function serverWindowFields(view: WalView): JsonObject {
   const { server, archive, problem } = view;
   return {
     ...(server?.from.time === undefined ? {} : { RestorableFrom: targetTime(server.from.time) }),
-    ...(server === undefined ? {} : { RestorableTo: formatLsn(server.to.lsn) }),
+    ...(server === undefined ? {} : { RestorableTimeline: server.to.timeline, RestorableTo: formatLsn(server.to.lsn) }),
     WalGaps: view.gaps.map(({ timeline, from, to }) => ({
       From: formatLsn(from),
       Timeline: timeline,

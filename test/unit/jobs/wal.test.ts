@@ -90,6 +90,20 @@ describe('list-backup', () => {
     });
   });
 
+  it('tells the timeline of the position beside it', async () => {
+    const made = repository();
+    expect(await backupsOf(made)).toMatchObject([{ RestorableTimeline: 1 }, { RestorableTimeline: 1 }]);
+    made.history('00000002.history', '1\t0/780000\tno recovery target specified\n');
+    made.wal([...range(2, 7, 9, '.zstd')]);
+    const [first, second] = await backupsOf(made);
+    expect(first).toMatchObject({ RestorableTimeline: 2, RestorableTo: '0/A00000' });
+    expect(second).toMatchObject({ RestorableTimeline: 2 });
+    expect(await statusOf(made)).toMatchObject({ RestorableTimeline: 2, RestorableTo: '0/A00000' });
+    // The new timeline begins behind a hole: what can be reached is on the old one.
+    rmSync(join(made.paths.wal, name(1, 6, '.zstd')));
+    expect((await backupsOf(made))[0]).toMatchObject({ RestorableTimeline: 1, RestorableTo: '0/600000' });
+  });
+
   it('names a history file that is damaged', async () => {
     const made = repository();
     made.history('00000002.history', 'garbage');
