@@ -58,7 +58,7 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
   }
   const withoutWal = verb === 'backup' && server !== undefined ? checkWal(state, server, request) : undefined;
   state.log.info(`${verb} starts`, logFields(request));
-  const begun = Date.now();
+  const begun = performance.now();
   try {
     const response = await state.supervisor.run({
       verb,
@@ -70,7 +70,7 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
       onProgress: request.progress,
       signal: request.signal,
     });
-    state.log.info(`${verb} done`, { ...logFields(request), seconds: (Date.now() - begun) / 1000 });
+    state.log.info(`${verb} done`, { ...logFields(request), seconds: (performance.now() - begun) / 1000 });
     return withoutWal === undefined ? response : { ...response, Warning: withoutWal };
   } catch (error) {
     const { message, hint } = error as PgmonetaError;

@@ -59,7 +59,7 @@ export class FileSink implements LogSink {
     this.#path = strftime(this.#options.path, new Date());
     this.#fd = openSync(this.#path, truncate ? 'w' : 'a', 0o600);
     this.#size = fstatSync(this.#fd).size;
-    this.#opened = Date.now();
+    this.#opened = performance.now();
   }
 
   write(line: string): void {
@@ -75,7 +75,7 @@ export class FileSink implements LogSink {
   #rotateWhenDue(): void {
     const { rotationSize, rotationAge } = this.#options;
     const tooBig = rotationSize > 0 && this.#size >= rotationSize;
-    const tooOld = rotationAge > 0 && Date.now() - this.#opened >= rotationAge * 1000;
+    const tooOld = rotationAge > 0 && performance.now() - this.#opened >= rotationAge * 1000;
     if (!tooBig && !tooOld) return;
     closeSync(this.#fd);
     if (strftime(this.#options.path, new Date()) === this.#path) renameSync(this.#path, this.#rotatedName());

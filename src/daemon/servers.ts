@@ -12,11 +12,15 @@ import type { Supervisor } from './supervisor.js';
 const HEALTHY_INTERVAL = 600_000;
 const TROUBLE_INTERVAL = 30_000;
 
+/** A moment that lies longer ago than any interval. */
+const NEVER = Number.NEGATIVE_INFINITY;
+
 interface Known {
   /** What the operator said last; kept over restarts. */
   online: boolean;
   facts: ServerFacts | undefined;
   problem: string | undefined;
+  /** By the clock that never jumps. */
   checkedAt: number;
 }
 
@@ -50,7 +54,7 @@ export class ServerRegistry {
   async #load(name: string): Promise<Known> {
     const path = serverPaths(this.#configuration().main.base_dir, name).mode;
     const mode = (await readFile(path, 'utf8').catch(() => 'online')).trim();
-    const known: Known = { online: mode !== 'offline', facts: undefined, problem: undefined, checkedAt: 0 };
+    const known: Known = { online: mode !== 'offline', facts: undefined, problem: undefined, checkedAt: NEVER };
     this.#known.set(name, known);
     return known;
   }
@@ -94,12 +98,12 @@ export class ServerRegistry {
     for (const { name } of this.#configuration().servers) {
       const known = this.#known.get(name) ?? (await this.#load(name));
       const due = known.problem === undefined && known.facts !== undefined ? HEALTHY_INTERVAL : TROUBLE_INTERVAL;
-      if (known.online && Date.now() - known.checkedAt >= due - 1000) await this.#check(name, known);
+      if (known.online && performance.now() - known.checkedAt >= due - 1000) await this.#check(name, known);
     }
   }
 
   async #check(name: string, known: Known): Promise<void> {
-    known.checkedAt = Date.now();
+    known.checkedAt = performance.now();
     try {
       const server = effectiveServer(this.#configuration(), name);
       known.facts = await probeServer(server, this.#passwordOf(server.user));

@@ -33,7 +33,7 @@ interface Received {
   readonly keeper: SegmentKeeper;
   /** Keeps the second copy; undefined without `wal_shipping`. */
   readonly shipper: WalShipper | undefined;
-  /** Since when the server has not been streaming; undefined while it is. */
+  /** Since when the server has not been streaming, by the clock that never jumps; undefined while it is. */
   downSince: number | undefined;
 }
 
@@ -144,7 +144,7 @@ export class WalService {
   /** Starts what should run and stops what should not: a stand-in runs only while the server it follows does not. */
   #adjust(): void {
     const { configuration, isOnline } = this.#options;
-    const now = Date.now();
+    const now = performance.now();
     for (const [, received] of this.#servers) {
       received.downSince = received.receiver.state.phase === 'streaming' ? undefined : (received.downSince ?? now);
     }

@@ -21,10 +21,10 @@ function send(message: FromJob): Promise<void> {
 }
 
 function progressReporter(): (progress: JobProgress) => void {
-  let last = 0;
+  let last = Number.NEGATIVE_INFINITY;
   let phase = '';
   return (progress) => {
-    const now = Date.now();
+    const now = performance.now();
     if (progress.phase === phase && progress.done !== progress.total && now - last < PROGRESS_INTERVAL) return;
     last = now;
     phase = progress.phase;
