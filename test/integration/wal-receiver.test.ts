@@ -10,10 +10,10 @@ import { caughtUp, lsnNumber, proveArchive, walOnDisk, walStatus } from '../supp
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Fills some WAL: about `megabytes` of it. */
+/** Fills some WAL: about `megabytes` of it. The last record is that of a commit, so that all of it is flushed. */
 async function write(scene: Scene, megabytes: number): Promise<void> {
   await scene.server.sql(
-    `SELECT pg_logical_emit_message(false, 'test', repeat(md5(i::text), 32 * 1024)) FROM generate_series(1, ${megabytes}) i`,
+    `SELECT pg_logical_emit_message(true, 'test', repeat(md5(i::text), 32 * 1024)) FROM generate_series(1, ${megabytes}) i`,
   );
 }
 
