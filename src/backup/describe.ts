@@ -4,9 +4,9 @@ import { formatLsn } from '../postgres/index.js';
 import type { BackupInfo } from '../repository/backup-info.js';
 import { codecOf, compressionCode, encryptionCode } from '../repository/codes.js';
 import type { BackupLabelFile } from './backup-label.js';
-import type { BackupStart } from './full.js';
 import type { StreamedBackup } from './stream.js';
 import { tablespaceDirectory } from './tablespace-name.js';
+import type { BackupStart } from './take.js';
 
 /** Version of the repository format that is written; readers derive the cipher's envelope from it. */
 const FORMAT_VERSION = '0.21.0';
@@ -15,6 +15,8 @@ const FORMAT_VERSION = '0.21.0';
 export interface BackupOutcome {
   readonly info: BackupInfo;
   readonly files: number;
+  /** Files that hold changed blocks only. */
+  readonly incrementalFiles: number;
   readonly linkedFiles: number;
   readonly linkedBytes: number;
 }
@@ -26,7 +28,8 @@ export function describeBackup(
   streamed: StreamedBackup,
   label: BackupLabelFile,
 ): BackupOutcome {
-  const { order, facts, begun } = start;
+  const { order, begun } = start;
+  const { facts, parent } = order;
   const seconds = (Date.now() - begun) / 1000;
   const info: BackupInfo = {
     version: FORMAT_VERSION,
@@ -52,12 +55,13 @@ export function describeBackup(
     checkpointLsn: label.checkpointLsn,
     startTimeline: streamed.startTimeline,
     endTimeline: streamed.endTimeline,
-    incremental: false,
-    parent: '',
+    incremental: parent !== undefined,
+    parent: parent?.backup.label ?? '',
     comments: '',
     extra: '',
   };
-  return { info, files: received.files, linkedFiles: received.linkedFiles, linkedBytes: received.linkedBytes };
+  const { files, incrementalFiles, linkedFiles, linkedBytes } = received;
+  return { info, files, incrementalFiles, linkedFiles, linkedBytes };
 }
 
 /** The `Backup` object of `backup.json`: what `backup.info` has no place for, in machine-readable form. */
@@ -67,9 +71,12 @@ export function jsonHeader(
   streamed: StreamedBackup,
   label: BackupLabelFile,
 ): string {
-  const { order, facts } = start;
+  const { order } = start;
+  const { facts, parent } = order;
   return JSON.stringify({
     label: start.label,
+    kind: parent === undefined ? 'full' : 'incremental',
+    ...(parent === undefined ? {} : { parent: parent.backup.label }),
     server: order.server.name,
     productVersion: PRODUCT_VERSION,
     systemIdentifier: facts.systemIdentifier,

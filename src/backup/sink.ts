@@ -3,27 +3,35 @@ import type { BackupReceiver } from '../native/receiver.js';
 import type { BaseBackupSink, BaseBackupStart, Tablespace } from '../postgres/index.js';
 import { tablespaceDirectory } from './tablespace-name.js';
 
+/** What a sink works with. */
+export interface ReceiverSinkOptions {
+  readonly receiver: BackupReceiver;
+  readonly tablespaces: readonly Tablespace[];
+  /** Called with the bytes that the server announces, before the first of them comes. */
+  readonly checkSpace: (announced: number) => Promise<void>;
+  readonly onProgress: (phase: string, done: number, total: number) => void;
+  /** The server announces whole files, and sends changed blocks: how much will come is not known. */
+  readonly incremental: boolean;
+}
+
 /** Hands the stream of BASE_BACKUP to the receiver, and knows how far it is. */
 export class ReceiverSink implements BaseBackupSink {
   readonly #receiver: BackupReceiver;
   readonly #tablespaces: readonly Tablespace[];
   readonly #checkSpace: (announced: number) => Promise<void>;
   readonly #onProgress: (phase: string, done: number, total: number) => void;
+  readonly #incremental: boolean;
   #total = 0;
   #done = 0;
   #reported = 0;
   #started: BaseBackupStart | undefined;
 
-  constructor(
-    receiver: BackupReceiver,
-    tablespaces: readonly Tablespace[],
-    checkSpace: (announced: number) => Promise<void>,
-    onProgress: (phase: string, done: number, total: number) => void,
-  ) {
+  constructor({ receiver, tablespaces, checkSpace, onProgress, incremental }: ReceiverSinkOptions) {
     this.#receiver = receiver;
     this.#tablespaces = tablespaces;
     this.#checkSpace = checkSpace;
     this.#onProgress = onProgress;
+    this.#incremental = incremental;
   }
 
   /** What the server said at the start; undefined before. */
@@ -33,9 +41,10 @@ export class ReceiverSink implements BaseBackupSink {
 
   async start(start: BaseBackupStart): Promise<void> {
     this.#started = start;
-    this.#total = start.tablespaces.reduce((sum, tablespace) => sum + (tablespace.sizeKb ?? 0) * 1024, 0);
+    const announced = start.tablespaces.reduce((sum, tablespace) => sum + (tablespace.sizeKb ?? 0) * 1024, 0);
+    if (!this.#incremental) this.#total = announced;
     this.#report();
-    await this.#checkSpace(this.#total);
+    await this.#checkSpace(announced);
   }
 
   beginArchive(_name: string, tablespacePath: string | null): void {
@@ -84,10 +93,6 @@ export class ReceiverSink implements BaseBackupSink {
 
   #report(): void {
     this.#reported = this.#done;
-    this.#onProgress(
-      'Base backup',
-      Math.min(this.#done, Math.max(this.#total, this.#done)),
-      Math.max(this.#total, this.#done),
-    );
+    this.#onProgress('Base backup', this.#done, this.#incremental ? 0 : Math.max(this.#total, this.#done));
   }
 }

@@ -25,7 +25,11 @@ const rows = {
     meaning: 'Another job holds the writer lock of the server.',
     hint: 'wait for the running job to end, then try again',
   },
-  BACKUP_NOBACKUPS: { wire: 103, meaning: 'The parent of an incremental backup was not found.' },
+  BACKUP_NOBACKUPS: { wire: 103, meaning: 'There is no backup that an incremental one could be built on.' },
+  BACKUP_PARENT: {
+    wire: 200,
+    meaning: 'The named backup cannot be the parent of an incremental backup of this server.',
+  },
   BACKUP_NOCHILD: { wire: 104, meaning: 'The children of the parent backup could not be determined.' },
   BACKUP_ALREADYCHILD: { wire: 105, meaning: 'The parent backup already has a child.' },
   BACKUP_SETUP: { wire: 106, meaning: 'The backup could not be prepared.' },
@@ -210,6 +214,9 @@ const rows = {
     meaning: 'The certificate of the server is not trusted, expired, or made out to another name.',
   },
   POSTGRES_UNSUPPORTED: { meaning: 'The server does not have, or does not have switched on, what a feature needs.' },
+  POSTGRES_SUMMARIES: {
+    meaning: 'The server has no summaries of WAL that an incremental backup needs, or not yet.',
+  },
   REPOSITORY_LOCKED: { meaning: 'Another process holds the repository.' },
   REPOSITORY_DAMAGED: { meaning: 'A file of the repository is missing or cannot be understood.' },
   WAL_DIVERGED: {

@@ -2,32 +2,42 @@ import { readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { BackupOutcome } from '../backup/describe.js';
-import { takeFullBackup } from '../backup/full.js';
+import type { Parent } from '../backup/incremental.js';
+import { takeBackup } from '../backup/take.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
+import { readFacts } from '../postgres/index.js';
 import { lock } from '../repository/locks.js';
 import { serverPaths } from '../repository/paths.js';
+import { findParent, fullWouldDo, type ParentSearch } from './backup-parent.js';
 import type { Job } from './context.js';
 import type { JsonObject } from './messages.js';
-import { optionalText } from './request.js';
+import { flag, optionalText } from './request.js';
 import { serverOf, workerCount } from './servers.js';
 
-/** Takes a backup of a server. */
+/**
+ * Takes a backup of a server: full, or incremental to the backup that the request names. The writer lock, which also
+ * whoever removes backups has to hold, keeps the parent where it is.
+ */
 export const backupJob: Job = async (request, context) => {
   const { configuration, signal } = context;
   const server = serverOf(configuration, request, 'BACKUP_NOSERVER');
-  if (optionalText(request, 'Backup') !== undefined) {
-    throw new PgmonetaError('BACKUP_ERROR', 'this version takes full backups only', {
-      hint: `leave the identifier away: pgmoneta-cli backup ${server.name}`,
-    });
-  }
+  const identifier = optionalText(request, 'Backup');
+  const { password } = context;
+  const warn = (message: string): void => context.log('warn', `backup of ${server.name}: ${message}`);
   const paths = serverPaths(configuration.main.base_dir, server.name);
   const writer = await lock(paths.writerLock, 'exclusive', `backup of ${server.name}`, 'BACKUP_ACTIVE');
   try {
     await clear(paths.staging);
-    const outcome = await takeFullBackup({
+    const facts = await readFacts(server, password, signal);
+    const search = { server, password, facts, paths, signal, warn };
+    const parent =
+      identifier === undefined ? undefined : await parentFor({ ...search, identifier }, flag(request, 'OrFull'));
+    const outcome = await takeBackup({
       server,
-      password: context.password,
+      facts,
+      parent,
+      password,
       paths,
       compression: configuration.main.compression,
       compressionLevel: configuration.main.compression_level,
@@ -36,9 +46,10 @@ export const backupJob: Job = async (request, context) => {
       workers: workerCount(server.workers, availableParallelism()),
       signal,
       onProgress: (phase, done, total) => context.progress({ phase, done, total, unit: 'bytes' }),
-      warn: (message) => context.log('warn', `backup of ${server.name}: ${message}`),
+      warn,
     });
-    context.log('info', `backup ${outcome.info.label} of ${server.name} is durable and verified`, {
+    const built = parent === undefined ? 'full' : `incremental to ${parent.backup.label}`;
+    context.log('info', `backup ${outcome.info.label} of ${server.name} (${built}) is durable and verified`, {
       files: outcome.files,
       plain: outcome.info.restoreSize,
       stored: outcome.info.backupSize,
@@ -66,6 +77,18 @@ export const backupJob: Job = async (request, context) => {
   }
 };
 
+/** @param orFull whether a full backup is wanted where no incremental one is possible */
+async function parentFor(search: ParentSearch, orFull: boolean): Promise<Parent | undefined> {
+  try {
+    return await findParent(search);
+  } catch (error) {
+    if (!orFull || !fullWouldDo(error)) throw error;
+    const { message, hint } = asPgmonetaError(error);
+    search.warn(`a full one is taken, no incremental one is possible: ${message}${hint ? ` (${hint})` : ''}`);
+    return undefined;
+  }
+}
+
 /** What stands in staging while the writer lock is ours and no backup runs is worth nothing. */
 async function clear(staging: string): Promise<void> {
   const names = await readdir(staging).catch((error: NodeJS.ErrnoException) => {
@@ -75,15 +98,17 @@ async function clear(staging: string): Promise<void> {
   for (const name of names) await removeTree(join(staging, name));
 }
 
-function response(server: string, { info, files, linkedFiles, linkedBytes }: BackupOutcome): JsonObject {
+function response(server: string, outcome: BackupOutcome): JsonObject {
+  const { info, files, incrementalFiles, linkedFiles, linkedBytes } = outcome;
   return {
     Backup: info.label,
     BackupSize: info.backupSize,
     BiggestFileSize: info.biggestFile,
     Compression: info.compression,
     Encryption: info.encryption,
-    Incremental: false,
-    IncrementalParent: '',
+    Incremental: info.incremental,
+    IncrementalFiles: incrementalFiles,
+    IncrementalParent: info.parent,
     LinkedFiles: linkedFiles,
     LinkedSize: linkedBytes,
     MajorVersion: info.majorVersion,

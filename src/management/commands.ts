@@ -32,7 +32,12 @@ const restore = {
 } as const;
 
 const rows = {
-  backup: { code: 1, keys: { ...server, Backup: 'string?', RequireWal: 'boolean?' }, error: 113, workflow: 'Backup' },
+  backup: {
+    code: 1,
+    keys: { ...server, Backup: 'string?', OrFull: 'boolean?', RequireWal: 'boolean?' },
+    error: 113,
+    workflow: 'Backup',
+  },
   'list-backup': { code: 2, keys: { ...server, Sort: 'string?' }, error: 307, workflow: 'Backup' },
   restore: { code: 3, keys: restore, error: 609, workflow: 'restore' },
   archive: { code: 4, keys: restore, error: 908, workflow: 'archive' },

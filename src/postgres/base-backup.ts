@@ -11,6 +11,7 @@ import { parseLsn } from './lsn.js';
 import { contextOf, describePeer } from './peer.js';
 import { ResultCollector, type Value } from './result.js';
 import { toTimeline } from './segment.js';
+import { watchSignal } from './watch-signal.js';
 
 /** A base backup to be taken. */
 export interface BaseBackupOptions extends BaseBackupRequest {
@@ -168,7 +169,7 @@ export async function runBaseBackup(
   const command = baseBackupCommand(connection.version.major, options);
   const dialogue = new Dialogue(sink, connection.version.major, (error) => connection.abort(asPgmonetaError(error)));
   connection.notices.length = 0;
-  const release = watchSignal(connection, options.signal);
+  const release = watchSignal(connection, options.signal, 'the backup');
   const rest = watchSilence(connection, DOING, options.inactivityTimeout ?? DEFAULT_INACTIVITY, () => dialogue.started);
   try {
     await connection.exchange({
@@ -190,14 +191,4 @@ function warningsOf({ notices }: Connection): string[] {
   return notices
     .filter(({ severity }) => !/^(NOTICE|INFO|LOG|DEBUG)/.test(severity))
     .map(({ severity, message, detail }) => `${severity}: ${message}${detail === undefined ? '' : ` (${detail})`}`);
-}
-
-function watchSignal(connection: Connection, signal: AbortSignal | undefined): () => void {
-  const end = (): void => {
-    const message = `the backup of ${describePeer(connection.peer)} was cancelled`;
-    connection.abort(new PgmonetaError('CANCELLED', message, { context: contextOf(connection.peer) }));
-  };
-  if (signal?.aborted) end();
-  signal?.addEventListener('abort', end, { once: true });
-  return () => signal?.removeEventListener('abort', end);
 }

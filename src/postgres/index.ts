@@ -33,6 +33,8 @@ export {
 } from './replication.js';
 export { firstRow, type Parameter, type QueryResult, type Value } from './result.js';
 export { connectServer, probeServer, readFacts, type ServerAddress, serverOptions } from './server.js';
+export { readSummaries, type WalSummaries, type WalSummary } from './summaries.js';
 export * from './types.js';
+export { type UploadManifestOptions, uploadManifest } from './upload-manifest.js';
 export { OLDEST_MAJOR, parseVersion, type ServerVersion } from './version.js';
 export { type StandbyStatus, statusUpdate, type WalHeader, type WalSink } from './wal-messages.js';

@@ -10,6 +10,10 @@ interface Requirement {
   readonly error: (facts: ServerFacts, server: string) => PgmonetaError;
 }
 
+/** The server summarises from the oldest WAL that it still has when it is told to, not from then on only. */
+export const SUMMARIZE =
+  'run as superuser: ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf(); - then take a full backup, on which incremental ones can be built (earlier backups will do if the server still has all WAL since)';
+
 /** What each feature needs. Nothing here concerns a feature that is not asked for. */
 const REQUIREMENTS: readonly Requirement[] = [
   {
@@ -66,13 +70,13 @@ const REQUIREMENTS: readonly Requirement[] = [
   },
   {
     purposes: ['incremental'],
-    met: ({ majorVersion }) => majorVersion >= 14,
+    met: ({ majorVersion }) => majorVersion >= 17,
     error: ({ versionText }, server) =>
       new PgmonetaError(
         'POSTGRES_UNSUPPORTED',
-        `server ${server} is PostgreSQL ${versionText}, which is too old for incremental backups`,
+        `server ${server} is PostgreSQL ${versionText}; incremental backups need PostgreSQL 17 or newer`,
         {
-          hint: 'take full backups; incremental ones need PostgreSQL 14',
+          hint: `take a full backup: pgmoneta-cli backup ${server} - unchanged files in it take no space`,
         },
       ),
   },
@@ -84,7 +88,7 @@ const REQUIREMENTS: readonly Requirement[] = [
         'POSTGRES_UNSUPPORTED',
         `server ${server} has summarize_wal = off, which an incremental backup needs`,
         {
-          hint: 'set summarize_wal = on in postgresql.conf, run SELECT pg_reload_conf(); and take a new full backup first',
+          hint: SUMMARIZE,
         },
       ),
   },

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors/index.js';
 import { hbaLine, type Peer, sectionOf } from './peer.js';
+import { SUMMARIZE } from './readiness.js';
 
 /** What an ErrorResponse says. `message`, `detail` and `hint` may be in any language; the others never are. */
 export interface ServerFault {
@@ -148,6 +149,64 @@ const LIMITS: readonly ServerErrorRule[] = [
   },
 ];
 
+/** Refusals of UPLOAD_MANIFEST and of an incremental BASE_BACKUP, as measured on 17.10 and 18.4. */
+const INCREMENTAL: readonly ServerErrorRule[] = [
+  {
+    sqlstates: ['55000'],
+    when: ({ routine, message }) => routine === 'parse_basebackup_options' && /summariz/i.test(message),
+    code: 'POSTGRES_UNSUPPORTED',
+    what: () => 'summarize_wal is off, which an incremental backup needs',
+    hint: () => SUMMARIZE,
+  },
+  {
+    sqlstates: ['55000'],
+    when: ({ routine }) => routine === 'WaitForWalSummarization',
+    code: 'POSTGRES_SUMMARIES',
+    what: () => 'the summariser of WAL did not get as far as the backup within a minute',
+    hint: () =>
+      'it is far behind or hangs: SELECT * FROM pg_get_wal_summarizer_state(); shows how far it is, the server log why; try again when it has caught up, or take a full backup',
+    retryable: true,
+  },
+  {
+    sqlstates: ['55000'],
+    when: ({ routine, message }) => routine === 'PrepareForIncrementalBackup' && /summaries/i.test(message),
+    code: 'POSTGRES_SUMMARIES',
+    what: () => 'WAL since the parent was not summarised, or its summaries were removed',
+    hint: () =>
+      'take a full backup now; then see that summarize_wal stays on and that wal_summary_keep_time is longer than the time from a backup to the next that builds on it',
+  },
+  {
+    sqlstates: ['55000'],
+    when: ({ routine, message }) => routine === 'PrepareForIncrementalBackup' && /this backup starts/.test(message),
+    code: 'BACKUP_PARENT',
+    what: () => 'no restart point was made on the server since the parent was taken',
+    hint: () =>
+      'on a standby: run CHECKPOINT; on its primary, wait until it was replayed, run CHECKPOINT; on the standby, and try again',
+    retryable: true,
+  },
+  {
+    sqlstates: ['55000'],
+    when: ({ routine }) => routine === 'PrepareForIncrementalBackup',
+    code: 'BACKUP_PARENT',
+    what: () => 'the parent is not on the way that the WAL of the server has taken',
+    hint: () => 'take a full backup, or build on a backup of the timelines that the server has come by',
+  },
+  {
+    sqlstates: ['XX000'],
+    when: ({ routine, message }) => routine === 'manifest_report_error' && /system identifier/i.test(message),
+    code: 'BACKUP_PARENT',
+    what: () => 'the parent is a backup of another cluster',
+    hint: () => 'take a full backup, or build on a backup of this cluster',
+  },
+  {
+    sqlstates: ['XX000'],
+    when: ({ routine }) => routine === 'manifest_report_error',
+    code: 'BACKUP_PARENT',
+    what: () => 'the manifest of the parent is not accepted',
+    hint: () => 'take a full backup; pgmoneta-cli verify tells whether the parent is damaged',
+  },
+];
+
 /** States of the server, and of what is asked for. */
 const STATES: readonly ServerErrorRule[] = [
   {
@@ -213,4 +272,4 @@ const STATES: readonly ServerErrorRule[] = [
 ];
 
 /** The table, first match wins. */
-export const SERVER_ERROR_RULES: readonly ServerErrorRule[] = [...AUTHENTICATION, ...LIMITS, ...STATES];
+export const SERVER_ERROR_RULES: readonly ServerErrorRule[] = [...AUTHENTICATION, ...INCREMENTAL, ...LIMITS, ...STATES];

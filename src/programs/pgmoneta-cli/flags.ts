@@ -52,6 +52,10 @@ export const SORT = {
 } as const satisfies Record<string, Flag>;
 
 export const BACKUP_FLAGS = {
+  'or-full': {
+    type: 'boolean',
+    description: 'Take a full backup where no incremental one is possible, instead of failing',
+  },
   'require-wal': { type: 'boolean', description: 'Refuse to start while WAL of the server is not being received' },
 } as const satisfies Record<string, Flag>;
 
