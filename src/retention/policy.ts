@@ -44,7 +44,8 @@ const DAYS_OF_DAMAGED = 7;
 const DAY_MS = 86_400_000;
 
 /**
- * Decides which backups may go. Kept are: those younger than `days` days; the newest of each of the last `weeks` ISO
+ * Decides which backups may go. Kept are: those younger than `days` days, and the newest older one, which a restore to the
+ * first of these days begins with; the newest of each of the last `weeks` ISO
  * weeks, `months` months and `years` years, the current one included; retained ones; those that somebody reads; the
  * newest; and every ancestor of a kept one. Only backups that can be restored (valid, and so is their whole chain)
  * stand for a period. Pure: the same input gives the same plan.
@@ -96,9 +97,20 @@ function reasonsToKeep(
     if (usable.length === 0) keep(backup.label, 'there is no valid backup, and a damaged one is better than none');
   }
   for (const [label, why] of newestOfPeriods(input, usable)) keep(label, why);
+  const base = baseOfDays(input, usable);
+  if (base !== undefined) keep(base.label, `restores to the last ${count(retention.days ?? 0, 'day')} begin with it`);
   const newest = usable.at(-1);
   if (newest !== undefined && reasons.get(newest.label)?.length === 0) keep(newest.label, 'last valid backup');
   return reasons;
+}
+
+/**
+ * What a restore to the first moments of the promised days begins with: the newest backup that is older than they are.
+ * Without it backups taken every week would leave nothing to restore the days before the last one from.
+ */
+function baseOfDays({ retention: { days }, now }: RetentionInput, usable: readonly RetentionBackup[]) {
+  if (days === null) return undefined;
+  return usable.findLast(({ time }) => now.getTime() - time.getTime() >= days * DAY_MS);
 }
 
 /** The newest backup of each period that has one, of those periods that the setting asks for. */

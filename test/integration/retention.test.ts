@@ -39,6 +39,9 @@ afterEach(forget);
 const past = (days: number, more: object = {}): string =>
   cloneBackup(scene.pgmoneta, template, { time: daysAgo(days), ...more });
 
+/** What restores to the last seven days begin with: everything older may go. */
+const base = (): string => past(8);
+
 interface Entry {
   Backup: string;
   Action: string;
@@ -60,6 +63,7 @@ describe('expire --dry-run', () => {
     const old = past(20);
     const retained = past(15, { keep: true });
     const damaged = past(9, { valid: false });
+    const begin = base();
     const young = past(3);
     const before = scene.pgmoneta.backupsOnDisk();
     const plan = await expire('primary', '--dry-run');
@@ -67,6 +71,7 @@ describe('expire --dry-run', () => {
       [old, 'remove', 'older than 7 days'],
       [retained, 'keep', 'retained'],
       [damaged, 'remove', 'not valid, and older than 7 days'],
+      [begin, 'keep', 'restores to the last 7 days begin with it'],
       [young, 'keep', 'younger than 7 days'],
       [template, 'keep', 'younger than 7 days'],
     ]);
@@ -78,6 +83,7 @@ describe('expire --dry-run', () => {
   test('tells what the disk gets back: shared files give back nothing', async () => {
     const own = past(30, { copy: true });
     const shared = past(20);
+    base();
     const raw = JSON.parse((await scene.pgmoneta.cli('-F', 'raw', 'expire', 'primary', '--dry-run')).stdout);
     const sizes = Object.fromEntries(
       raw.Response.Servers[0].Backups.map(({ Backup, Freed }: { Backup: string; Freed?: number }) => [Backup, Freed]),
@@ -104,10 +110,10 @@ describe('expire --dry-run', () => {
 describe('expire', () => {
   test('removes what the plan says, logs every removal with its reason, and leaves the rest whole', async () => {
     const { pgmoneta } = scene;
-    const [a, b, c, d] = [past(40), past(30), past(20), past(2)];
+    const [a, b, c, begin, d] = [past(40), past(30), past(20), base(), past(2)];
     const done = await expire('primary');
     expect(done.NumberOfRemoved).toBe(3);
-    expect(pgmoneta.backupsOnDisk()).toEqual([d, template]);
+    expect(pgmoneta.backupsOnDisk()).toEqual([begin, d, template]);
     for (const label of [a, b, c]) {
       expect(pgmoneta.logTail(400)).toContain(`deleted backup ${label} of primary: expired: older than 7 days`);
     }
@@ -143,6 +149,7 @@ describe('expire', () => {
     const one = past(29, { parent: full });
     const two = past(28, { parent: one });
     const three = past(27, { parent: two, keep: true });
+    base();
     expect(actions(await expire('primary'))).toMatchObject({
       [full]: 'keep',
       [one]: 'keep',
@@ -169,7 +176,7 @@ describe('expire', () => {
       const plan = await expire('primary');
       expect(plan.Backups.find(({ Backup }) => Backup === last)).toMatchObject({
         Action: 'keep',
-        Reason: 'last valid backup',
+        Reason: 'restores to the last 7 days begin with it',
       });
       expect(pgmoneta.backupsOnDisk()).toEqual([last]);
       execFileSync('rm', ['-r', pgmoneta.backupDirectory(last)]);
@@ -186,6 +193,7 @@ describe('expire', () => {
     const full = past(30);
     const child = past(29, { parent: full });
     const other = past(28);
+    base();
     const lease = await holdLease(child);
     try {
       const done = await expire('primary');
@@ -205,7 +213,7 @@ describe('expire', () => {
 
   test('leaves a backup that is being restored, and takes it afterwards; the restore is whole', async () => {
     const { pgmoneta } = scene;
-    const [restored, other] = [past(30, { copy: true }), past(20)];
+    const [restored, other, begin] = [past(30, { copy: true }), past(20), base()];
     const paths = serverPaths(pgmoneta.repository, 'primary');
     const arguments_ = ['-c', pgmoneta.configuration, 'restore', 'primary', restored, pgmoneta.restored];
     const running = pgmoneta.launch('pgmoneta-cli', arguments_);
@@ -214,7 +222,7 @@ describe('expire', () => {
     for (const pid of jobs) signal(pid, 'SIGSTOP');
     try {
       expect(actions(await expire('primary'))).toMatchObject({ [restored]: 'keep', [other]: 'remove' });
-      expect(pgmoneta.backupsOnDisk()).toEqual([restored, template]);
+      expect(pgmoneta.backupsOnDisk()).toEqual([restored, begin, template]);
       expect((await pgmoneta.json('delete', 'primary', restored)).document.Outcome.Error).toBe(503);
     } finally {
       for (const pid of jobs) signal(pid, 'SIGCONT');
@@ -226,6 +234,7 @@ describe('expire', () => {
 
   test('of all servers, by default and by name; an unknown one is refused', async () => {
     past(20);
+    base();
     expect((await scene.pgmoneta.must('expire', 'all', '--dry-run')).Servers).toHaveLength(1);
     expect((await expire()).NumberOfRemoved).toBe(1);
     const refused = await scene.pgmoneta.json('expire', 'nosuch');
@@ -237,6 +246,7 @@ describe('expire', () => {
   test('is refused while a backup is taken, and says so; a rehearsal is not', async () => {
     const { pgmoneta } = scene;
     const label = past(20);
+    base();
     const { writerLock } = serverPaths(pgmoneta.repository, 'primary');
     const writer = await lock(writerLock, 'exclusive', 'backup of primary', 'BACKUP_ACTIVE');
     give(writerLock);
@@ -274,6 +284,7 @@ describe('by itself', () => {
   test('the daemon with its one server removes what has expired, offline too, again and again', async () => {
     const { pgmoneta } = scene;
     const first = past(20);
+    const begin = base();
     const kept = past(1);
     await scene.reconfigure({ retention_interval: 1 });
     await until('the first expiry', () => !pgmoneta.backupsOnDisk().includes(first), { timeout: 30_000 });
@@ -281,13 +292,14 @@ describe('by itself', () => {
     const second = past(20);
     await until('the second expiry', () => !pgmoneta.backupsOnDisk().includes(second), { timeout: 30_000 });
     await pgmoneta.must('mode', 'primary', 'online');
-    expect(pgmoneta.backupsOnDisk()).toEqual([kept, template]);
+    expect(pgmoneta.backupsOnDisk()).toEqual([begin, kept, template]);
     expect(pgmoneta.logTail(400)).toContain('expiry of primary: 1 backups removed');
   });
 
   test('a backup in the way is waited for, and the expiry comes after it', async () => {
     const { pgmoneta } = scene;
     const labels = [past(20), past(21)];
+    base();
     await pgmoneta.backup();
     await until('the expiry', () => labels.every((label) => !pgmoneta.backupsOnDisk().includes(label)), {
       timeout: 90_000,
@@ -300,6 +312,7 @@ describe('by itself', () => {
     rmSync(trash, { recursive: true, force: true });
     execFileSync('touch', [trash]);
     const label = past(20);
+    base();
     await until('the error', () => pgmoneta.logTail(400).includes('expiry of primary failed'), { timeout: 30_000 });
     expect(pgmoneta.backupsOnDisk()).toContain(label);
     rmSync(trash);

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { planRetention, type RetentionBackup, type RetentionPlan } from '../../../src/retention/policy.js';
 
 const NOW = new Date('2026-11-21T12:00:00Z');
+/** Why the newest backup stays that is older than the seven days. */
+const BASE = 'restores to the last 7 days begin with it';
 const UNSET = { days: null, weeks: null, months: null, years: null };
 
 /** A backup of a moment, UTC; of a day: at ten o'clock. */
@@ -26,21 +28,33 @@ function reasonOf(made: RetentionPlan, day: string): string {
 }
 
 describe('days', () => {
-  it('keep every backup that is younger', () => {
-    const made = plan([at('2026-11-13'), at('2026-11-14'), at('2026-11-15'), at('2026-11-20')], { days: 7 });
-    expect(kept(made)).toEqual({ 20261115: 'younger than 7 days', 20261120: 'younger than 7 days' });
-    expect(made.remove).toEqual(['20261114100000', '20261113100000']);
+  it('keep every backup that is younger, and the one that restores to them begin with', () => {
+    const days = ['2026-11-12', '2026-11-13', '2026-11-14', '2026-11-15', '2026-11-20'];
+    const made = plan(
+      days.map((day) => at(day)),
+      { days: 7 },
+    );
+    expect(kept(made)).toEqual({ 20261114: BASE, 20261115: 'younger than 7 days', 20261120: 'younger than 7 days' });
+    expect(made.remove).toEqual(['20261113100000', '20261112100000']);
     expect(reasonOf(made, '20261113')).toBe('older than 7 days');
   });
 
+  it('leave no day without a backup to begin with when there is one a week', () => {
+    const made = plan([at('2026-11-05'), at('2026-11-12'), at('2026-11-19')], { days: 7 });
+    expect(kept(made)).toEqual({ 20261112: BASE, 20261119: 'younger than 7 days' });
+    const damaged = plan([at('2026-11-05'), at('2026-11-12', { valid: false }), at('2026-11-19')], { days: 7 });
+    expect(kept(damaged)).toEqual({ 20261105: BASE, 20261119: 'younger than 7 days' });
+  });
+
   it('are 24 hours each, to the second', () => {
+    const before = at('2026-11-20T11:59:59');
     const edge = at('2026-11-20T12:00:00');
     const inside = at('2026-11-20T12:00:01');
-    expect(kept(plan([edge, inside, at('2026-11-21')], { days: 1 }))).toEqual({
-      20261120: 'younger than 1 day',
-      20261121: 'younger than 1 day',
-    });
-    expect(plan([edge, inside, at('2026-11-21')], { days: 1 }).remove).toEqual([edge.label]);
+    expect(plan([before, inside], { days: 1 }).remove).toEqual([]);
+    expect(plan([before, edge, inside], { days: 1 }).remove).toEqual([before.label]);
+    expect(plan([before, inside, at('2026-11-21')], { days: 1 }, new Date('2026-11-21T12:00:01Z')).remove).toEqual([
+      before.label,
+    ]);
   });
 
   it('keep what the clock has not come to yet', () => {
@@ -106,7 +120,9 @@ describe('whatever the setting says', () => {
 
   it('the last valid backup stays', () => {
     const made = plan([at('2020-01-01'), at('2021-01-01'), at('2021-02-01', { valid: false })], { days: 7 });
-    expect(kept(made)).toEqual({ 20210101: 'last valid backup' });
+    expect(kept(made)).toEqual({ 20210101: BASE });
+    const weekly = plan([at('2020-01-01'), at('2021-01-01')], { weeks: 2 });
+    expect(kept(weekly)).toEqual({ 20210101: 'last valid backup' });
   });
 
   it('retained ones stay, valid or not', () => {
@@ -114,11 +130,12 @@ describe('whatever the setting says', () => {
       [at('2020-01-01', { keep: true }), at('2020-02-01', { keep: true, valid: false }), at('2026-11-20')],
       { days: 7 },
     );
-    expect(kept(made)).toMatchObject({ 20200101: 'retained', 20200201: 'retained' });
+    expect(kept(made)).toMatchObject({ 20200101: `retained; ${BASE}`, 20200201: 'retained' });
   });
 
   it('one that is being read stays', () => {
-    const made = plan([at('2020-01-01', { reader: 'a restore is reading it' }), at('2026-11-20')], { days: 7 });
+    const backups = [at('2020-01-01', { reader: 'a restore is reading it' }), at('2020-01-02'), at('2026-11-20')];
+    const made = plan(backups, { days: 7 });
     expect(kept(made)).toMatchObject({ 20200101: 'a restore is reading it' });
   });
 
@@ -131,7 +148,7 @@ describe('whatever the setting says', () => {
     ];
     const made = plan(backups, { days: 7, weeks: 4 });
     expect(kept(made)).toEqual({
-      20261102: 'newest of week 2026-W45',
+      20261102: `newest of week 2026-W45; ${BASE}`,
       20261119: 'younger than 7 days',
       20261120: 'younger than 7 days; newest of week 2026-W47',
     });
@@ -151,27 +168,33 @@ describe('chains', () => {
   const one = at('2026-10-02', { parent: full.label });
   const two = at('2026-10-03', { parent: one.label });
   const other = at('2026-10-04', { parent: one.label });
+  const base = at('2026-10-05');
   const now = at('2026-11-20');
 
   it('stay whole for a kept one', () => {
-    const made = plan([full, one, two, { ...other, keep: true }, now], { days: 7 });
+    const made = plan([full, one, two, { ...other, keep: true }, base, now], { days: 7 });
     expect(kept(made)).toEqual({
       20261001: `child ${one.label} needs it`,
       20261002: `child ${other.label} needs it`,
       20261004: 'retained',
+      20261005: BASE,
       20261120: 'younger than 7 days',
+    });
+    expect(kept(plan([full, one, two, now], { days: 7 }))).toMatchObject({
+      20261001: `child ${one.label} needs it`,
+      20261003: BASE,
     });
   });
 
   it('go from their ends', () => {
     const labels = [other, two, one, full].map(({ label }) => label);
-    expect(plan([full, one, two, other, now], { days: 7 }).remove).toEqual(labels);
+    expect(plan([full, one, two, other, base, now], { days: 7 }).remove).toEqual(labels);
   });
 
   it('with a hole stand for no period', () => {
     const made = plan([at('2026-11-02'), one, at('2026-11-07', { parent: one.label }), now], { days: 7, weeks: 4 });
     expect(kept(made)).toEqual({
-      20261102: 'newest of week 2026-W45',
+      20261102: `newest of week 2026-W45; ${BASE}`,
       20261120: 'younger than 7 days; newest of week 2026-W47',
     });
     expect(reasonOf(made, '20261107')).toBe(
@@ -181,7 +204,7 @@ describe('chains', () => {
 
   it('with a damaged link stand for no period, and its newest is not the last valid backup', () => {
     const made = plan([at('2020-01-01'), { ...full, valid: false }, one], { days: 7 });
-    expect(kept(made)).toEqual({ 20200101: 'last valid backup' });
+    expect(kept(made)).toEqual({ 20200101: BASE });
     expect(made.remove).toEqual([one.label, full.label]);
   });
 
@@ -196,7 +219,7 @@ describe('docs/retention.md: one backup each night at 23:00, and now is 2026-11-
     at(new Date(Date.parse('2026-11-20T23:00:00Z') - n * 86_400_000).toISOString().slice(0, 19)),
   );
   const stay = (retention: object): string[] => Object.keys(kept(plan(nightly, retention)));
-  const week = ['20261114', '20261115', '20261116', '20261117', '20261118', '20261119', '20261120'];
+  const week = ['20261113', '20261114', '20261115', '20261116', '20261117', '20261118', '20261119', '20261120'];
   const months = (last: string[]): string[] => last.map((day) => day.replaceAll('-', ''));
 
   it('7', () => {

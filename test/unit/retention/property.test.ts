@@ -197,6 +197,21 @@ describe(`${HISTORIES} random histories`, () => {
   );
 
   it(
+    'every moment of the days can be restored to, as far as backups ever allowed it',
+    each((one, made) => {
+      const { days } = one.retention;
+      if (days === null) return;
+      const left = remaining(one, made);
+      const bases = (backups: readonly RetentionBackup[], moment: number) =>
+        backups.some(({ label, time }) => time.getTime() <= moment && restorable(label, backups));
+      for (let n = 0; n <= 10; n++) {
+        const moment = one.now.getTime() - (days * 24 * HOUR * n) / 10;
+        if (bases(one.backups, moment)) expect(bases(left, moment)).toBe(true);
+      }
+    }),
+  );
+
+  it(
     'every promised period that has a restorable backup keeps its newest',
     each((one, made) => {
       const usable = one.backups.filter(({ label }) => restorable(label, one.backups));
@@ -215,7 +230,8 @@ describe(`${HISTORIES} random histories`, () => {
     each((one, made) => {
       const usable = one.backups.filter(({ label }) => restorable(label, one.backups));
       if (usable.length === 0 || Object.values(one.retention).every((count) => count === null)) return;
-      const standing = new Set([usable.at(-1)]);
+      const cutoff = one.now.getTime() - (one.retention.days ?? Number.POSITIVE_INFINITY) * 24 * HOUR;
+      const standing = new Set([usable.at(-1), usable.filter(({ time }) => time.getTime() <= cutoff).at(-1)]);
       for (const { of, names } of promised(one)) {
         for (const [name, backup] of newestOf(one, usable, of)) if (names.has(name)) standing.add(backup);
       }
