@@ -1,5 +1,6 @@
-import { asPgmonetaError } from '../errors/index.js';
+import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import type { JobVerb, JsonObject } from '../jobs/messages.js';
+import { dueBackups } from '../jobs/verify.js';
 import { serverPaths } from '../repository/paths.js';
 import { ClockWatch } from './clock.js';
 import type { Chore } from './scheduler.js';
@@ -8,7 +9,7 @@ import { sweepServer } from './sweep.js';
 
 /** What the daemon does by itself. */
 export function choresOf(state: DaemonState): Chore[] {
-  return [expiry(state)];
+  return [expiry(state), verification(state)];
 }
 
 /** Retention: of servers that are offline too, whose backups grow old all the same. */
@@ -29,6 +30,40 @@ function expiry(state: DaemonState): Chore {
       const { NumberOfRemoved, Freed } = await runByItself(state, 'expire', server, {}, signal);
       if (NumberOfRemoved === 0) state.log.debug(`nothing of ${server} has expired`);
       else state.log.info(`expiry of ${server}: ${NumberOfRemoved} backups removed`, { server, freed: Number(Freed) });
+    },
+  };
+}
+
+/** How often it is looked whether it is time to verify a backup, in seconds. */
+const LOOK = 600;
+
+/** Scheduled verification, of one server at a time: it keeps a disk busy. */
+function verification(state: DaemonState): Chore {
+  let busy = false;
+  return {
+    name: 'verification',
+    interval: () => Math.min(state.configuration.main.verification, LOOK),
+    run: async (server, signal) => {
+      const { base_dir: base, verification: interval } = state.configuration.main;
+      const due = await dueBackups(serverPaths(base, server), interval);
+      if (due.length === 0) return;
+      if (busy) {
+        throw new PgmonetaError('VERIFY_ERROR', 'the backups of another server are being verified', {
+          retryable: true,
+        });
+      }
+      busy = true;
+      try {
+        const { NumberOfVerified, Damaged } = await runByItself(state, 'verify', server, { Scheduled: true }, signal);
+        const damaged = (Damaged as readonly string[]).length;
+        state.verifications.add(server, Number(NumberOfVerified), damaged);
+        const level = damaged === 0 ? 'info' : 'error';
+        state.log[level](`${NumberOfVerified} backups of ${server} were verified, ${damaged} of them have faults`, {
+          server,
+        });
+      } finally {
+        busy = false;
+      }
     },
   };
 }

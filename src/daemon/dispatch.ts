@@ -70,6 +70,9 @@ async function runHeavy(state: DaemonState, request: ManagementRequest, verb: Jo
       onProgress: request.progress,
       signal: request.signal,
     });
+    if (verb === 'verify' && server !== undefined) {
+      state.verifications.add(server.name, 1, Number(response.NumberOfFailed) > 0 ? 1 : 0);
+    }
     state.log.info(`${verb} done`, { ...logFields(request), seconds: (performance.now() - begun) / 1000 });
     return withoutWal === undefined ? response : { ...response, Warning: withoutWal };
   } catch (error) {
@@ -128,7 +131,11 @@ async function runLight(
       return {
         response: await statusVerb(
           configuration,
-          (name) => ({ ...state.servers.state(name, state.supervisor), wal: state.wal.describe(name) }),
+          (name) => ({
+            ...state.servers.state(name, state.supervisor),
+            wal: state.wal.describe(name),
+            verifications: state.verifications.describe(name),
+          }),
           request.name === 'status details',
           (name) => state.wal.live(name),
         ),

@@ -17,6 +17,7 @@ import { ServerRegistry } from './servers.js';
 import type { DaemonState } from './state.js';
 import { Supervisor } from './supervisor.js';
 import { sweepRepository } from './sweep.js';
+import { VerificationCounts } from './verifications.js';
 import { WalService } from './wal.js';
 
 /** What the command line said. */
@@ -143,6 +144,7 @@ function createState(
       isOnline: (server) => state.servers.isOnline(server),
       log,
     }),
+    verifications: new VerificationCounts(),
     requestShutdown: (reason) => stop.abort(reason),
   };
   return state;

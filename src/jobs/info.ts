@@ -3,12 +3,14 @@ import { Real } from '../management/json/index.js';
 import type { BackupInfo } from '../repository/backup-info.js';
 import { readComments } from '../repository/comments.js';
 import { serverPaths } from '../repository/paths.js';
+import { readVerifications } from '../repository/verifications.js';
 import { lsnHalves } from '../repository/wal-distance.js';
 import { knownBackupOf } from './backups.js';
 import { backupFields } from './list-backup.js';
 import type { JsonObject } from './messages.js';
 import { requiredText } from './request.js';
 import { serverOf } from './servers.js';
+import { verifiedFields } from './verified-fields.js';
 
 /** Everything that is known of one backup. */
 export async function infoVerb(request: JsonObject, configuration: Configuration): Promise<JsonObject> {
@@ -32,6 +34,7 @@ export async function infoVerb(request: JsonObject, configuration: Configuration
       TablespacePath: tablespace.path,
     })),
     WAL: info.wal,
+    ...verifiedFields(await readVerifications(paths), backup.label),
     ...(info.incremental ? { Incremental: true, IncrementalParent: info.parent } : {}),
   };
 }

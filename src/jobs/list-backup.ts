@@ -2,10 +2,12 @@ import type { Configuration } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
 import { listBackups, type StoredBackup } from '../repository/catalogue.js';
 import { serverPaths } from '../repository/paths.js';
+import { readVerifications } from '../repository/verifications.js';
 import { walBytesBetween } from '../repository/wal-distance.js';
 import type { JsonObject } from './messages.js';
 import { optionalText } from './request.js';
 import { serverOf } from './servers.js';
+import { verifiedFields } from './verified-fields.js';
 import { type LiveWalOf, readWalView, type WalView, windowFields } from './wal-view.js';
 
 /** `Valid` on the wire: 1 yes, 0 no, 2 unknown. */
@@ -63,10 +65,12 @@ export async function listBackupVerb(
   const backups = await listBackups(paths);
   const view = await readWalView(paths, backups, liveOf?.(server.name), { bytes: false });
   const figures = walFigures(backups, view);
+  const verifications = await readVerifications(paths);
   const entries = backups.map(
     (backup, index): JsonObject => ({
       ...backupFields(backup),
       ...windowFields(view, backup.label),
+      ...verifiedFields(verifications, backup.label),
       Delta: figures[index]?.delta ?? 0,
       Incremental: backup.info?.incremental ?? false,
       IncrementalParent: backup.info?.parent ?? '',

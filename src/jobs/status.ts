@@ -2,8 +2,10 @@ import { type Configuration, effectiveServer } from '../config/index.js';
 import { freeSpace } from '../native/fs.js';
 import { isValid, listBackups } from '../repository/catalogue.js';
 import { serverPaths } from '../repository/paths.js';
+import { readVerifications } from '../repository/verifications.js';
 import { backupFields, walFigures } from './list-backup.js';
 import type { JsonObject } from './messages.js';
+import { verifiedFields } from './verified-fields.js';
 import { type LiveWalOf, readWalView, serverWindowFields, windowFields } from './wal-view.js';
 
 /** What the daemon knows of a server beside its repository. */
@@ -25,6 +27,8 @@ export interface ServerState {
   readonly version: number;
   /** What the receiver of its WAL is doing: keys of `status details`. */
   readonly wal?: JsonObject | undefined;
+  /** Verifications since the daemon runs: keys of `status details`. */
+  readonly verifications?: JsonObject | undefined;
 }
 
 /**
@@ -97,14 +101,23 @@ async function describeServer(
   if (liveOf === undefined) return { document, size, backups: backups.length };
   const view = await readWalView(paths, backups, liveOf(name), { bytes: true });
   const figures = walFigures(backups, view);
+  const verifications = await readVerifications(paths);
   const entries = backups.map(
     (backup, index): JsonObject => ({
       ...backupFields(backup),
       ...windowFields(view, backup.label),
+      ...verifiedFields(verifications, backup.label),
       Delta: figures[index]?.delta ?? 0,
       WAL: figures[index]?.wal ?? 0,
     }),
   );
-  const detailed = { ...document, ...state.wal, ...serverWindowFields(view), Backups: entries, Fips: false };
+  const detailed = {
+    ...document,
+    ...state.wal,
+    ...state.verifications,
+    ...serverWindowFields(view),
+    Backups: entries,
+    Fips: false,
+  };
   return { document: detailed, size, backups: backups.length };
 }

@@ -61,7 +61,7 @@ function carryOut(paths: ServerPaths, label: string, text: string): RewriteStep[
 
 /**
  * Changes the description of a backup: `backup.info` and its line in `backup.sha512`, both or neither, whenever the
- * process is killed. The catalogue lock has to be held, so that nobody removes the backup meanwhile.
+ * process is killed. The catalogue lock, or a lease of the backup, has to be held, so that nobody removes the backup meanwhile.
  * @param change gives the new content, or undefined to leave all as it is; it sees what is on disk now
  * @param verb for whoever has to wait: `retain of primary`
  * @returns what stands there now

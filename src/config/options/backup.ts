@@ -54,6 +54,6 @@ export const BACKUP_OPTIONS = {
   }),
   verification: option(duration, 0, {
     reload: 'restart',
-    help: 'Time between two checks of all hash lists; 0 is off.',
+    help: 'Time between two verifications of each backup by the daemon itself; 0 is off.',
   }),
 };

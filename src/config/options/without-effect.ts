@@ -22,7 +22,6 @@ export const MAIN_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'tls_cert_file',
   'tls_key_file',
   'update_process_title',
-  'verification',
 ]);
 
 /** The same for keys of servers. */

@@ -71,6 +71,8 @@ function translateResponse(name: CommandName, response: JsonObject): JsonObject 
       return mapArray(translateSpaces(response), 'Servers', translateServer);
     case 'delete':
       return translateFreed(response);
+    case 'verify':
+      return translateVerified(response);
     case 'expire':
       return mapArray(response, 'Servers', (server) => mapArray(translateFreed(server), 'Backups', translateExpiry));
     case 'conf get':
@@ -107,6 +109,12 @@ function translateSpaces(response: JsonObject): JsonObject {
 function translateFreed(response: JsonObject): JsonObject {
   const result: Mutable = { ...response };
   replace(result, 'Freed', formatSize);
+  return result;
+}
+
+function translateVerified(response: JsonObject): JsonObject {
+  const result: Mutable = { ...response };
+  replace(result, 'Valid', validWord);
   return result;
 }
 
