@@ -68,7 +68,7 @@ function verification(state: DaemonState): Chore {
   };
 }
 
-/** Runs a job that nobody asked for. */
+/** Runs a job that nobody asked for; when the daemon ends, its supervisor tells the job. */
 async function runByItself(
   state: DaemonState,
   verb: JobVerb,
@@ -85,7 +85,6 @@ async function runByItself(
       configuration,
       password: undefined,
       masterSecret: credentials.masterSecret,
-      signal,
     });
   } catch (error) {
     // A killed job could not clean up after itself.
