@@ -11,7 +11,7 @@ export async function retentionFacts(paths: ServerPaths, backup: StoredBackup): 
   const { label, info, validity } = backup;
   return {
     ...linkOf(backup),
-    time: await startOf(backup),
+    ...(await timesOf(backup)),
     valid: validity === 'valid',
     keep: info?.keep ?? false,
     reader: readerOf(paths, label),
@@ -19,8 +19,14 @@ export async function retentionFacts(paths: ServerPaths, backup: StoredBackup): 
 }
 
 /** A label says the same thing twice when clocks go back; `backup.json` does not. */
-async function startOf({ directory, label }: StoredBackup): Promise<Date> {
+async function timesOf({ directory, label, info }: StoredBackup): Promise<{ time: Date; end: Date }> {
   const header = await readBackupHeader(directory).catch(() => undefined);
-  const recorded = new Date(header?.startTime ?? '');
-  return Number.isNaN(recorded.getTime()) ? timeOfLabel(label) : recorded;
+  const time = moment(header?.startTime) ?? timeOfLabel(label);
+  const end = moment(header?.stopTime) ?? new Date(time.getTime() + 1000 * (info?.elapsed.ELAPSED ?? 0));
+  return { time, end };
+}
+
+function moment(text: string | undefined): Date | undefined {
+  const date = new Date(text ?? '');
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }

@@ -6,6 +6,11 @@ import { type ChainLink, chainOf } from './chain.js';
 export interface RetentionBackup extends ChainLink {
   /** When it was started. */
   readonly time: Date;
+  /**
+   * When it was complete, from where on it can be restored to any moment: its age counts from here, and from the start
+   * where it is not known.
+   */
+  readonly end?: Date | undefined;
   readonly valid: boolean;
   /** Whether the operator retains it. */
   readonly keep: boolean;
@@ -44,11 +49,11 @@ const DAYS_OF_DAMAGED = 7;
 const DAY_MS = 86_400_000;
 
 /**
- * Decides which backups may go. Kept are: those younger than `days` days, and the newest older one, which a restore to the
- * first of these days begins with; the newest of each of the last `weeks` ISO
- * weeks, `months` months and `years` years, the current one included; retained ones; those that somebody reads; the
- * newest; and every ancestor of a kept one. Only backups that can be restored (valid, and so is their whole chain)
- * stand for a period. Pure: the same input gives the same plan.
+ * Decides which backups may go. Kept are: those younger than `days` days, and the newest older one, which a restore to
+ * the first of these days begins with; the newest of each of the last `weeks` ISO weeks, `months` months and `years`
+ * years, the current one included; retained ones; those that somebody reads; the newest; and every ancestor of a kept
+ * one. Only backups that can be restored (valid, and so is their whole chain) stand for a period. Pure: the same input
+ * gives the same plan.
  */
 export function planRetention(input: RetentionInput): RetentionPlan {
   const backups = input.backups.toSorted((left, right) => compare(left.label, right.label));
@@ -67,6 +72,11 @@ export function planRetention(input: RetentionInput): RetentionPlan {
     return { label: backup.label, action: 'remove', reasons: [why] };
   });
   return { decisions, remove: removalOrder(decisions, byLabel) };
+}
+
+/** In milliseconds; below 0 for one of the future. */
+function ageOf({ time, end }: RetentionBackup, now: Date): number {
+  return now.getTime() - (end ?? time).getTime();
 }
 
 function compare(left: string, right: string): number {
@@ -88,7 +98,7 @@ function reasonsToKeep(
     return reasons;
   }
   for (const backup of backups) {
-    const age = input.now.getTime() - backup.time.getTime();
+    const age = ageOf(backup, input.now);
     const days = named.has(backup.label) ? retention.days : (retention.days ?? DAYS_OF_DAMAGED);
     if (backup.keep) keep(backup.label, 'retained');
     if (backup.reader !== undefined) keep(backup.label, backup.reader);
@@ -110,7 +120,7 @@ function reasonsToKeep(
  */
 function baseOfDays({ retention: { days }, now }: RetentionInput, usable: readonly RetentionBackup[]) {
   if (days === null) return undefined;
-  return usable.findLast(({ time }) => now.getTime() - time.getTime() >= days * DAY_MS);
+  return usable.findLast((backup) => ageOf(backup, now) >= days * DAY_MS);
 }
 
 /** The newest backup of each period that has one, of those periods that the setting asks for. */

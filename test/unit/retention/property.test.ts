@@ -56,7 +56,8 @@ function history(): History {
     const label = new Date(time).toISOString().replace(/\D/g, '').slice(0, 14);
     const parent = chance(incremental) && backups.length > 0 ? parentAmong(backups) : undefined;
     const reader = chance(0.02) ? 'a restore is reading it' : undefined;
-    backups.push({ label, time: new Date(time), valid: !chance(broken), keep: chance(0.05), parent, reader });
+    const end = chance(0.5) ? undefined : new Date(time + 1000 * upTo(5 * 3600));
+    backups.push({ label, time: new Date(time), end, valid: !chance(broken), keep: chance(0.05), parent, reader });
   }
   const field = (limit: number): number | null => (chance(0.4) ? null : 1 + upTo(limit));
   const retention = { days: field(40), weeks: field(6), months: field(14), years: field(4) };
@@ -111,6 +112,9 @@ function promised({ retention, now, zone }: History): { of: (date: string) => st
     back(retention.years, year, (name) => year(dayBefore(`${name}-01-01`))),
   ];
 }
+
+/** From when on a backup can be restored to any moment. */
+const complete = ({ time, end }: RetentionBackup): number => (end ?? time).getTime();
 
 /** The newest backup of each period. */
 function newestOf(
@@ -189,9 +193,9 @@ describe(`${HISTORIES} random histories`, () => {
     'days keep what is younger',
     each((one, made) => {
       const { days } = one.retention;
-      for (const { label, time } of one.backups) {
-        if (days !== null && one.now.getTime() - time.getTime() < days * 24 * HOUR)
-          expect(made.remove).not.toContain(label);
+      for (const backup of one.backups) {
+        if (days !== null && one.now.getTime() - complete(backup) < days * 24 * HOUR)
+          expect(made.remove).not.toContain(backup.label);
       }
     }),
   );
@@ -203,7 +207,7 @@ describe(`${HISTORIES} random histories`, () => {
       if (days === null) return;
       const left = remaining(one, made);
       const bases = (backups: readonly RetentionBackup[], moment: number) =>
-        backups.some(({ label, time }) => time.getTime() <= moment && restorable(label, backups));
+        backups.some((backup) => complete(backup) <= moment && restorable(backup.label, backups));
       for (let n = 0; n <= 10; n++) {
         const moment = one.now.getTime() - (days * 24 * HOUR * n) / 10;
         if (bases(one.backups, moment)) expect(bases(left, moment)).toBe(true);
@@ -231,13 +235,13 @@ describe(`${HISTORIES} random histories`, () => {
       const usable = one.backups.filter(({ label }) => restorable(label, one.backups));
       if (usable.length === 0 || Object.values(one.retention).every((count) => count === null)) return;
       const cutoff = one.now.getTime() - (one.retention.days ?? Number.POSITIVE_INFINITY) * 24 * HOUR;
-      const standing = new Set([usable.at(-1), usable.filter(({ time }) => time.getTime() <= cutoff).at(-1)]);
+      const standing = new Set([usable.at(-1), usable.filter((backup) => complete(backup) <= cutoff).at(-1)]);
       for (const { of, names } of promised(one)) {
         for (const [name, backup] of newestOf(one, usable, of)) if (names.has(name)) standing.add(backup);
       }
       const needed = new Set<string>();
       for (const backup of one.backups.toReversed()) {
-        const age = one.now.getTime() - backup.time.getTime();
+        const age = one.now.getTime() - complete(backup);
         const days = one.retention.days ?? (usable.includes(backup) ? 0 : 7);
         const held = backup.keep || backup.reader !== undefined || standing.has(backup);
         const stays = held || age < days * 24 * HOUR || age < 0 || needed.has(backup.label);
