@@ -27,7 +27,7 @@ function expiry(state: DaemonState): Chore {
         return;
       }
       told = undefined;
-      const { NumberOfRemoved, Freed } = await runByItself(state, 'expire', server, {}, signal);
+      const { NumberOfRemoved, Freed } = await runByItself(state, 'expire', server, { Scheduled: true }, signal);
       if (NumberOfRemoved === 0) state.log.debug(`nothing of ${server} has expired`);
       else state.log.info(`expiry of ${server}: ${NumberOfRemoved} backups removed`, { server, freed: Number(Freed) });
     },

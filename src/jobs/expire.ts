@@ -12,7 +12,7 @@ import { removeBackup } from './remove-backup.js';
 import { flag } from './request.js';
 import { retentionFacts } from './retention-facts.js';
 import { serverOf } from './servers.js';
-import { trimWal } from './trim-wal.js';
+import { trimWal, walFields } from './trim-wal.js';
 
 /**
  * Removes the backups of a server that its retention does not keep, and the WAL that nothing needs any more. A
@@ -23,18 +23,24 @@ export const expireJob: Job = async (request, context) => {
   const paths = serverPaths(context.configuration.main.base_dir, server.name);
   if (flag(request, 'DryRun')) {
     const plan = await makePlan(paths, server);
-    return response(server.name, plan, await sizesOf(plan), true);
+    const wal = await trimWal(paths, server, context, { rehearsal: true, without: new Set(plan.remove) });
+    return { ...response(server.name, plan, await sizesOf(plan), true), ...walFields(wal) };
   }
   const writer = await lock(paths.writerLock, 'exclusive', `expiry of ${server.name}`, 'DELETE_BACKUP_ACTIVE');
   try {
     const plan = await makePlan(paths, server);
     const freed = await carryOut(paths, server.name, plan, context);
-    await trimWal(paths, server, context);
-    return response(server.name, plan, freed, false);
+    const wal = await trimWal(paths, server, flag(request, 'Scheduled') ? quiet(context) : context);
+    return { ...response(server.name, plan, freed, false), ...walFields(wal) };
   } finally {
     writer.release();
   }
 };
+
+/** What is no news every few minutes: why WAL stays. `expire` by hand tells it. */
+function quiet(context: JobContext): JobContext {
+  return { ...context, log: (level, text, fields) => context.log(level === 'warn' ? 'debug' : level, text, fields) };
+}
 
 /** A plan, and the backups that it speaks of. */
 interface ExpiryPlan extends RetentionPlan {

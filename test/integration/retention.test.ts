@@ -278,6 +278,33 @@ describe('delete --dry-run', () => {
   });
 });
 
+describe('WAL', () => {
+  const walOnDisk = (): string[] =>
+    readdirSync(path.join(scene.pgmoneta.repository, 'primary', 'wal')).filter((name) => /^[0-9A-F]{24}/.test(name));
+
+  test('that nothing needs any more is announced by the rehearsal, and goes', async () => {
+    const { pgmoneta, server } = scene;
+    const first = await pgmoneta.backup();
+    for (let n = 0; n < 3; n++)
+      await server.sql('SELECT pg_logical_emit_message(true, $$t$$, $$x$$); SELECT pg_switch_wal()');
+    const second = await pgmoneta.backup();
+    const names = walOnDisk().length;
+    execFileSync('mv', [pgmoneta.backupDirectory(template), `${pgmoneta.base}/aside`]);
+    try {
+      const rehearsal = await pgmoneta.must('delete', 'primary', first, '--dry-run');
+      expect(rehearsal.WalFiles).toBeGreaterThanOrEqual(3);
+      expect(rehearsal.WalFreed).toMatch(/[kM]B$/);
+      expect(walOnDisk().length).toBe(names);
+      const done = await pgmoneta.must('delete', 'primary', first);
+      expect(done.WalFiles).toBe(rehearsal.WalFiles);
+      expect(walOnDisk().length).toBe(names - done.WalFiles);
+      expect((await pgmoneta.must('verify', 'primary', second)).Files.Failed).toEqual({});
+    } finally {
+      execFileSync('mv', [`${pgmoneta.base}/aside`, pgmoneta.backupDirectory(template)]);
+    }
+  });
+});
+
 describe('by itself', () => {
   afterAll(() => scene.reconfigure({ retention_interval: 24 * HOUR }));
 

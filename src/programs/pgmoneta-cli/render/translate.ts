@@ -108,7 +108,7 @@ function translateSpaces(response: JsonObject): JsonObject {
 
 function translateFreed(response: JsonObject): JsonObject {
   const result: Mutable = { ...response };
-  replace(result, 'Freed', formatSize);
+  for (const key of ['Freed', 'WalFreed']) replace(result, key, formatSize);
   return result;
 }
 
