@@ -41,6 +41,35 @@ pub struct StoredForm {
 /// [`Code::Usage`] when nothing is to be done to it or it is no regular file; [`Code::Io`], [`Code::NoSpace`],
 /// [`Code::Corrupt`] (it did not read back). The plain segment is kept then.
 pub fn store_segment(plain: &Path, options: &StoreOptions) -> Result<StoredForm> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("wal store".to_owned())
+            .spawn_scoped(scope, || {
+                step_back();
+                store(plain, options)
+            })
+            .map_err(|error| Error::new(Code::Io, format!("cannot start a thread to keep WAL: {error}")))?;
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(Error::new(Code::Internal, "the thread that keeps WAL broke down")))
+    })
+}
+
+/// How much this thread gives way to those that receive WAL: to have it at all comes before having it small.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+#[cfg(target_os = "linux")]
+fn step_back() {
+    // SAFETY: touches no memory of ours. On Linux 0 is the calling thread; a refusal changes nothing that matters.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+}
+
+/// Elsewhere priorities belong to whole processes.
+#[cfg(not(target_os = "linux"))]
+fn step_back() {}
+
+fn store(plain: &Path, options: &StoreOptions) -> Result<StoredForm> {
     if options.spec.codec == Codec::None && options.sealing.is_none() {
         let message = format!("{} is to be kept as it is", plain.display());
         return Err(Error::new(Code::Usage, message));
