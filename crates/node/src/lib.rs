@@ -10,6 +10,7 @@ mod fs;
 mod manifest;
 mod receiver;
 mod restore;
+mod stored;
 mod system;
 mod task;
 mod verify;

@@ -32,6 +32,7 @@ pub use buffers::Waker;
 pub use incremental::BlockShape;
 pub use naming::tablespace_directory;
 pub use options::{DEFAULT_BUDGET, LinkOptions, Options, Sealing};
+pub(crate) use output::Output;
 pub use receiver::{Finished, Receiver, Watch};
 pub use shared::Progress;
 pub use summary::Received;
