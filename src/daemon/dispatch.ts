@@ -19,6 +19,7 @@ import { sweepServer } from './sweep.js';
 const HEAVY = {
   backup: 'BACKUP_NOSERVER',
   restore: 'RESTORE_NOSERVER',
+  archive: 'ARCHIVE_NOSERVER',
   verify: 'VERIFY_NOSERVER',
   delete: 'DELETE_NOSERVER',
   expire: 'RETENTION_NOSERVER',

@@ -87,7 +87,7 @@ export class ServerRegistry {
       active: {
         backup: supervisor.isActive(name, 'backup'),
         restore: supervisor.isActive(name, 'restore'),
-        archive: false,
+        archive: supervisor.isActive(name, 'archive'),
         delete: supervisor.isActive(name, 'delete'),
         retention: supervisor.isActive(name, 'expire'),
       },

@@ -58,12 +58,12 @@ async function finishDescriptions(paths: ServerPaths, server: string, log: Log):
 }
 
 /**
- * Removes lock files of restores that nobody holds. Only at the start: later a restore could be about to take one. The
+ * Removes lock files of restores and archives that nobody holds. Only at the start: later a restore could be about to take one. The
  * job of a daemon that was killed may still hold one while it cleans up; that one stays.
  */
 async function removeTargetLocks(root: string): Promise<void> {
   const names = await entries(root);
-  for (const name of names.filter((entry) => entry.startsWith('.restore-') && entry.endsWith('.lock'))) {
+  for (const name of names.filter((entry) => /^\.(restore|archive)-.*\.lock$/.test(entry))) {
     const path = join(root, name);
     const held = await lock(path, 'exclusive', 'sweep', 'RESTORE_ACTIVE').catch(() => undefined);
     if (held === undefined) continue;

@@ -6,6 +6,7 @@ import type { JsonObject } from '../management/json/index.js';
 export type JobVerb =
   | 'backup'
   | 'restore'
+  | 'archive'
   | 'verify'
   | 'delete'
   | 'expire'

@@ -8,6 +8,8 @@ export async function jobOf(verb: JobVerb): Promise<Job> {
       return (await import('./backup.js')).backupJob;
     case 'restore':
       return (await import('./restore.js')).restoreJob;
+    case 'archive':
+      return (await import('./archive.js')).archiveJob;
     case 'verify':
       return (await import('./verify.js')).verifyJob;
     case 'delete':

@@ -82,6 +82,10 @@ export const RESTORE_FLAGS = {
   'dry-run': { type: 'boolean', description: 'Tell what would be restored and what it would take; change nothing' },
 } as const satisfies Record<string, Flag>;
 
+export const ARCHIVE_FLAGS = {
+  force: { type: 'boolean', description: 'Replace an archive of the same name' },
+} as const satisfies Record<string, Flag>;
+
 export const VERIFY_FLAGS = {
   pages: { type: 'boolean', description: 'Check the checksum of every data page as well' },
 } as const satisfies Record<string, Flag>;
@@ -106,6 +110,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, Flag>> = {
   ...EXPIRE_FLAGS,
   ...KEEP_FLAGS,
   ...RESTORE_FLAGS,
+  ...ARCHIVE_FLAGS,
   ...VERIFY_FLAGS,
   ...CONF_SET_FLAGS,
 };

@@ -10,6 +10,7 @@ export const CLI: Program = {
   topics: { conf: 'Show and change the configuration of the running daemon' },
   commands: {
     annotate: () => import('./commands/annotate.js'),
+    archive: () => import('./commands/archive.js'),
     backup: () => import('./commands/backup.js'),
     cancel: () => import('./commands/cancel.js'),
     compress: () => import('./commands/compress.js'),

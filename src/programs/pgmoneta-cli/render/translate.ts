@@ -9,6 +9,7 @@ type Mutable = Record<string, JsonValue>;
 
 /** Keys of the header that are no business of the reader: our own extension of the protocol. */
 const INTERNAL_HEADER = ['Protocol', 'Progress'];
+const ARCHIVE_SIZES = ['ArchiveSize'];
 const BACKUP_SIZES = ['BackupSize', 'RestoreSize', 'BiggestFileSize', 'WAL', 'Delta'];
 const LSN_PARTS = ['StartHiLSN', 'StartLoLSN', 'EndHiLSN', 'EndLoLSN', 'CheckpointHiLSN', 'CheckpointLoLSN'];
 const SPACES = ['TotalSpace', 'FreeSpace', 'UsedSpace'];
@@ -30,6 +31,7 @@ const CONF_WORDS = [
 const BACKUP_COMMANDS: ReadonlySet<CommandName> = new Set([
   'backup',
   'restore',
+  'archive',
   'retain',
   'expunge',
   'info',
@@ -92,6 +94,7 @@ function translateBackup(backup: JsonObject): JsonObject {
   result.Compression = backupCompression(numberOf(result.Compression) ?? 0);
   result.Encryption = backupEncryption(numberOf(result.Encryption) ?? 0);
   replace(result, 'Valid', validWord);
+  for (const key of ARCHIVE_SIZES) replace(result, key, formatSize);
   for (const key of LSN_PARTS) replace(result, key, (part) => part.toString(16).toUpperCase());
   return result;
 }
