@@ -1,8 +1,8 @@
 import type { Stats } from 'node:fs';
 import { createReadStream } from 'node:fs';
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import { PgmonetaError } from '../errors/index.js';
@@ -11,7 +11,10 @@ import { PgmonetaError } from '../errors/index.js';
 const BLOCK = 512;
 /** For names and sizes that need a header of their own: pax writes up to three blocks more. */
 const EXTRA = 3 * BLOCK;
+/** Files up to this size are read at once: most are far smaller. */
 const READ_SIZE = 1024 * 1024;
+
+type Header = Parameters<Pack['entry']>[0];
 
 /** A file, directory or symbolic link below a tree. */
 interface Member {
@@ -80,18 +83,34 @@ async function fill(archive: Pack, root: string, signal: AbortSignal, onBytes: (
     } else if (stats.isSymbolicLink()) {
       await entry(archive, { ...header, name, type: 'symlink', linkname: await readlink(path) });
     } else if (stats.isFile()) {
-      const content = createReadStream(path, { highWaterMark: READ_SIZE });
-      content.on('data', (chunk) => onBytes(chunk.length));
-      await entry(archive, { ...header, name, type: 'file', size: stats.size }, content);
+      await file(archive, { ...header, name, type: 'file', size: stats.size }, path, onBytes);
     }
   }
 }
 
-/** Adds one member; settles when the archive has taken all of it. */
-async function entry(archive: Pack, header: Parameters<Pack['entry']>[0], content?: Readable): Promise<void> {
+/** Settles when the archive has taken the member. */
+function entry(archive: Pack, header: Header, content: Buffer = Buffer.alloc(0)): Promise<void> {
+  return new Promise((resolve, reject) => {
+    archive.entry(header, content, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+async function file(
+  archive: Pack,
+  header: Header & { size: number },
+  path: string,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  if (header.size <= READ_SIZE) {
+    const content = await readFile(path);
+    onBytes(content.length);
+    return entry(archive, header, content);
+  }
   await new Promise<void>((resolve, reject) => {
-    const done = (error?: Error | null): void => (error ? reject(error) : resolve());
-    const sink = archive.entry(header, done);
-    if (content !== undefined) pipeline(content, sink).catch(reject);
+    const sink = archive.entry(header, (error) => (error ? reject(error) : resolve()));
+    const content = createReadStream(path, { highWaterMark: READ_SIZE });
+    content.on('data', (chunk) => onBytes(chunk.length));
+    // A stream of streamx: one of Node in all but its type.
+    pipeline(content, sink as unknown as Writable).catch(reject);
   });
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checksumEveryTable } from '../support/compare.mjs';
@@ -14,7 +14,10 @@ import { promoted, streaming } from './pitr-scene.js';
 let scene: Scene;
 let label: string;
 let checksums: Record<string, string>;
-let place: string;
+
+/** A new directory that the daemon can write to. */
+let directories = 0;
+const newPlace = () => makeDirectory(path.join(scene.pgmoneta.base, `archives-${++directories}`));
 
 beforeAll(async () => {
   scene = await Scene.open(18, { workload: { rows: 2000 }, settings: { encryption: 'aes-256-gcm' } });
@@ -22,7 +25,6 @@ beforeAll(async () => {
   await streaming(scene);
   label = await scene.pgmoneta.backup();
   checksums = await checksumEveryTable(scene.server);
-  place = makeDirectory(path.join(scene.pgmoneta.base, 'archives'));
 });
 afterAll(() => scene?.close());
 
@@ -44,6 +46,7 @@ async function unpacked(file: string): Promise<string> {
 
 describe('an archive', () => {
   test('is one file, unpacks elsewhere with its tablespaces, and starts with what the backup holds', async () => {
+    const place = newPlace();
     const response = await archive(place);
     const file = path.join(place, `archive-primary-${label}.tar.zstd.aes`);
     expect(response).toMatchObject({ Backup: label, FileName: file, Server: 'primary' });
@@ -65,8 +68,8 @@ describe('an archive', () => {
     await scene.server.sql('CREATE TABLE afterwards AS SELECT generate_series(1, 100) i');
     await scene.server.sql('SELECT pg_switch_wal()');
     await until('the row in the archive', async () => {
-      const { exit } = await scene.pgmoneta.json('archive', 'primary', 'newest', 'current', place, '--force');
-      if (exit !== 0) return false;
+      const place = newPlace();
+      await archive('current', place);
       const data = await unpacked(path.join(place, `archive-primary-${label}.tar.zstd.aes`));
       const restored = await startExisting(18, data);
       try {
@@ -81,7 +84,7 @@ describe('an archive', () => {
 
   test('without codec and cipher it is a tar', async () => {
     await scene.reconfigure({ compression: 'none', encryption: 'none' });
-    const { FileName } = await archive(place);
+    const { FileName } = await archive(newPlace());
     expect(path.basename(FileName)).toBe(`archive-primary-${label}.tar`);
     const names = execFileSync('tar', ['-t', '-f', FileName], { encoding: 'utf8', maxBuffer: 1 << 26 }).split('\n');
     expect(names).toContain(`primary-${label}/PG_VERSION`);
@@ -91,7 +94,7 @@ describe('an archive', () => {
 
 describe('what stands in the way', () => {
   test('an archive of that name is not replaced unasked', async () => {
-    const other = makeDirectory(path.join(scene.pgmoneta.base, 'other'));
+    const other = newPlace();
     const file = path.join(other, `archive-primary-${label}.tar.zstd.aes`);
     writeFileSync(file, 'precious');
     const { exit, document } = await scene.pgmoneta.json('archive', 'primary', 'newest', other);
@@ -105,18 +108,16 @@ describe('what stands in the way', () => {
   });
 
   test('an unknown backup and server have the numbers of an archive', async () => {
-    const unknown = await scene.pgmoneta.json('archive', 'primary', '20010101000000', place);
+    const unknown = await scene.pgmoneta.json('archive', 'primary', '20010101000000', newPlace());
     expect(unknown.document.Outcome.Error).toBe(900);
-    expect((await scene.pgmoneta.json('archive', 'nobody', 'newest', place)).document.Outcome.Error).toBe(901);
+    expect((await scene.pgmoneta.json('archive', 'nobody', 'newest', newPlace())).document.Outcome.Error).toBe(901);
   });
 
   test.each(['cancel', 'kill'] as const)(
     'a %s leaves nothing that has the name of an archive, and the next one works',
     async (how) => {
       const { pgmoneta } = scene;
-      const target = path.join(pgmoneta.base, how);
-      mkdirSync(target);
-      makeDirectory(target);
+      const target = newPlace();
       const running = pgmoneta.launch('pgmoneta-cli', [
         '-c',
         pgmoneta.configuration,
