@@ -33,7 +33,7 @@ function parse(args) {
   for (let n = 0; n < args.length; n += 2) {
     const name = (args[n] ?? '').replace(/^--/, '');
     if (name === 'only' && PARTS.includes(args[n + 1] ?? '')) {
-      options.only = args[n + 1];
+      options.only = args[n + 1] ?? '';
       continue;
     }
     const value = Number(args[n + 1]);
