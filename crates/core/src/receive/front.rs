@@ -3,12 +3,12 @@
 
 use super::buffers::Buffer;
 use super::directories::DirectoryLog;
-use super::incremental::{HeaderScan, is_incremental};
 use super::lane::Lane;
 use super::naming::Archive;
 use super::output::create_directory;
 use super::shared::Shared;
 use super::worker::{Batch, SmallFile, Task};
+use crate::block::{HeaderScan, is_incremental};
 use crate::tar::{Demuxer, Kind, Member, Sink};
 use crate::{Code, Error, Result};
 use crossbeam_channel::Sender;
@@ -280,7 +280,7 @@ impl Sink for Builder {
     fn end(&mut self) -> Result<()> {
         self.capture = None;
         if let Some(scan) = self.scan.take() {
-            let length = scan.finish()?;
+            let length = scan.finish().map_err(advise)?;
             if let (Current::Small, Some(batch)) = (&self.current, &mut self.batch)
                 && let Some(file) = batch.files.last_mut()
             {
@@ -298,7 +298,7 @@ impl Builder {
     /// handed over.
     fn scan_header(&mut self, bytes: &[u8]) -> Result<()> {
         let Some(scan) = &mut self.scan else { return Ok(()) };
-        scan.push(bytes)?;
+        scan.push(bytes).map_err(advise)?;
         if let (Some(length), Current::Large { lane, .. }) = (scan.block_length(), &self.current) {
             lane.set_block_length(length);
         }
@@ -327,4 +327,9 @@ impl Builder {
         *index += 1;
         self.send(task)
     }
+}
+
+/// What to do about a file of changed blocks that cannot be true.
+fn advise(error: Error) -> Error {
+    error.hint("take the backup again; if it happens again, take a full backup and look at the server's log")
 }

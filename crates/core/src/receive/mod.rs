@@ -13,7 +13,6 @@ mod compare;
 mod directories;
 mod finish;
 mod front;
-mod incremental;
 mod journal;
 mod lane;
 mod links;
@@ -28,8 +27,8 @@ mod summary;
 mod tests;
 mod worker;
 
+pub use crate::block::BlockShape;
 pub use buffers::Waker;
-pub use incremental::BlockShape;
 pub use naming::tablespace_directory;
 pub use options::{DEFAULT_BUDGET, LinkOptions, Options, Sealing};
 pub(crate) use output::Output;

@@ -1,6 +1,6 @@
 //! What a receiver is asked to do.
 
-use super::incremental::BlockShape;
+use crate::block::BlockShape;
 use crate::cipher::{CipherMode, MasterSecret};
 use crate::codec::{Codec, CodecSpec};
 use crate::digest::DigestKind;

@@ -2,11 +2,11 @@ use super::image::{
     HEADER, Image, back_up, every_file, judge, noise, options, push, sealing, send, stored_files,
 };
 use crate::Code;
+use crate::block::changed_blocks as changed;
 use crate::cipher::CipherMode;
 use crate::codec::{Assembler, Codec, CodecSpec, FrameEncoder};
 use crate::digest::DigestKind;
 use crate::manifest::{BackupJsonReader, BackupRecord, PlainListReader};
-use crate::receive::incremental::tests::file as changed;
 use crate::receive::{BlockShape, Options, Receiver};
 use crate::tar::testing::add_file;
 use std::os::unix::fs::MetadataExt;
