@@ -1,13 +1,13 @@
 //! Restoring for JavaScript: plan, carry out, watch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use pgmoneta_core::cipher::{CipherMode, MasterSecret};
 use pgmoneta_core::restore::{
-    Destination, Job, Keys, RestoreOptions, RestorePlan, RestoreReport, StoredBackup, plan, restore,
+    Chain, ChainOptions, Destination, Job, Keys, RestoreOptions, RestorePlan, RestoreReport, plan, restore,
 };
 use pgmoneta_core::{Code, Error, Result};
 use zeroize::Zeroizing;
@@ -118,13 +118,15 @@ pub struct BindingDestination {
 /// What is restored where.
 #[napi(object)]
 pub struct BindingRestoreOptions {
-    pub backup: String,
+    /// The backup and what it builds on, newest first.
+    pub backups: Vec<String>,
     pub target: String,
     pub tablespaces: Vec<BindingDestination>,
     pub keys: BindingKeys,
     pub workers: u32,
     pub allow_unproven: Option<bool>,
     pub check_pages: Option<bool>,
+    pub allow_mixed_checksums: Option<bool>,
 }
 
 impl TryFrom<&BindingRestoreOptions> for RestoreOptions {
@@ -151,6 +153,7 @@ impl TryFrom<&BindingRestoreOptions> for RestoreOptions {
 pub struct BindingRestoreReport {
     pub files: i64,
     pub bytes: i64,
+    pub combined: i64,
     pub unproven: i64,
     pub pages: i64,
     pub damaged_pages: i64,
@@ -164,6 +167,7 @@ impl From<RestoreReport> for BindingRestoreReport {
         Self {
             files: number(report.files),
             bytes: number(report.bytes),
+            combined: number(report.combined),
             unproven: number(report.unproven),
             pages: number(report.pages),
             damaged_pages: number(report.damaged_pages),
@@ -202,6 +206,7 @@ pub struct BindingRestorePlan {
     pub wal_segment_size: Option<i64>,
     pub data_checksums: Option<bool>,
     pub encrypted: bool,
+    pub combined: i64,
     pub warnings: Vec<String>,
 }
 
@@ -233,21 +238,30 @@ impl From<RestorePlan> for BindingRestorePlan {
             wal_segment_size: plan.wal_segment_size.map(number),
             data_checksums: plan.data_checksums,
             encrypted: plan.encrypted,
+            combined: number(plan.combined),
             warnings: plan.warnings,
         }
     }
 }
 
-/// Computes what a restore of the backup in `directory` will write.
+fn chain_options(allow_mixed_checksums: Option<bool>) -> ChainOptions {
+    ChainOptions {
+        allow_mixed_checksums: allow_mixed_checksums.unwrap_or(false),
+    }
+}
+
+/// Computes what a restore of a chain of backups, newest first, will write.
 #[napi(js_name = "planRestore")]
 pub fn start_plan_restore(
-    directory: String,
+    directories: Vec<String>,
     keys: BindingKeys,
+    allow_mixed_checksums: Option<bool>,
 ) -> napi::Result<AsyncTask<Task<BindingRestorePlan>>> {
     let keys = Keys::try_from(keys).map_err(|error| crate::error::to_napi(&error))?;
+    let options = chain_options(allow_mixed_checksums);
     Ok(Task::start(move || {
-        let backup = StoredBackup::open(Path::new(&directory), keys.clone())?;
-        plan(&backup).map(BindingRestorePlan::from)
+        let chain = Chain::open(&directories, &keys, options)?;
+        plan(&chain).map(BindingRestorePlan::from)
     }))
 }
 
@@ -257,17 +271,13 @@ pub fn start_restore(
     options: BindingRestoreOptions,
     job: &NativeJob,
 ) -> napi::Result<AsyncTask<Task<BindingRestoreReport>>> {
-    let convert = || {
-        Ok((
-            RestoreOptions::try_from(&options)?,
-            PathBuf::from(&options.backup),
-        ))
-    };
-    let (order, directory) = convert().map_err(|error: Error| crate::error::to_napi(&error))?;
+    let order = RestoreOptions::try_from(&options).map_err(|error| crate::error::to_napi(&error))?;
     let keys = Keys::try_from(options.keys).map_err(|error| crate::error::to_napi(&error))?;
+    let chain_options = chain_options(options.allow_mixed_checksums);
+    let directories = options.backups;
     let job = Arc::clone(&job.job);
     Ok(Task::start(move || {
-        let backup = StoredBackup::open(&directory, keys.clone())?;
-        restore(&backup, &backup, &order, &job).map(BindingRestoreReport::from)
+        let chain = Chain::open(&directories, &keys, chain_options)?;
+        restore(&chain, &order, &job).map(BindingRestoreReport::from)
     }))
 }

@@ -3,6 +3,7 @@
 
 use super::text;
 use super::tokens::{Token, Tokens};
+use crate::digest::DigestKind;
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
@@ -56,6 +57,19 @@ impl ChecksumAlgorithm {
             Self::Sha256 => 32,
             Self::Sha384 => 48,
             Self::Sha512 => 64,
+        }
+    }
+
+    /// The digest that computes it.
+    #[must_use]
+    pub fn digest_kind(self) -> Option<DigestKind> {
+        match self {
+            Self::None => None,
+            Self::Crc32c => Some(DigestKind::Crc32c),
+            Self::Sha224 => Some(DigestKind::Sha224),
+            Self::Sha256 => Some(DigestKind::Sha256),
+            Self::Sha384 => Some(DigestKind::Sha384),
+            Self::Sha512 => Some(DigestKind::Sha512),
         }
     }
 

@@ -1,7 +1,9 @@
 //! What proves that the plain bytes of a file are those that the server sent.
 
+use super::inventory::BackupFile;
 use crate::digest::{DigestKind, DigestValue};
 use crate::manifest::ChecksumAlgorithm;
+use crate::{Code, Error, Result};
 
 /// The strongest proof at hand for one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub enum Evidence {
     Plain(DigestKind, DigestValue),
     /// SHA-512 of the stored bytes, for files that no list of plain bytes names.
     Stored(DigestValue),
+    /// The file is made of others, and each of those is proved when it is read.
+    Sources,
     /// Nothing.
     None,
 }
@@ -17,13 +21,8 @@ pub enum Evidence {
 impl Evidence {
     /// Of a manifest's entry.
     pub fn of_manifest(algorithm: ChecksumAlgorithm, checksum: &[u8]) -> Self {
-        let kind = match algorithm {
-            ChecksumAlgorithm::None => return Self::None,
-            ChecksumAlgorithm::Crc32c => DigestKind::Crc32c,
-            ChecksumAlgorithm::Sha224 => DigestKind::Sha224,
-            ChecksumAlgorithm::Sha256 => DigestKind::Sha256,
-            ChecksumAlgorithm::Sha384 => DigestKind::Sha384,
-            ChecksumAlgorithm::Sha512 => DigestKind::Sha512,
+        let Some(kind) = algorithm.digest_kind() else {
+            return Self::None;
         };
         DigestValue::new(checksum).map_or(Self::None, |value| Self::Plain(kind, value))
     }
@@ -33,7 +32,7 @@ impl Evidence {
         match self {
             Self::Plain(kind, _) => kind.size(),
             Self::Stored(_) => 1,
-            Self::None => 0,
+            Self::Sources | Self::None => 0,
         }
     }
 
@@ -43,5 +42,53 @@ impl Evidence {
             Self::Plain(kind, _) => Some(*kind),
             _ => None,
         }
+    }
+}
+
+impl BackupFile {
+    /// Compares what was read with the size and the evidence: the digest of the plain bytes of the kind that the
+    /// evidence has, and that of the stored bytes.
+    ///
+    /// # Errors
+    /// `CORRUPT` with what differs.
+    pub(crate) fn prove(
+        &self,
+        size: u64,
+        plain: Option<DigestValue>,
+        stored: Option<DigestValue>,
+    ) -> Result<()> {
+        if let Some(expected) = self.size.filter(|expected| *expected != size) {
+            return Err(Error::corrupt(format!(
+                "it has {size} bytes instead of {expected}"
+            )));
+        }
+        let (kind, expected, found) = match &self.evidence {
+            Evidence::None | Evidence::Sources => return Ok(()),
+            Evidence::Plain(kind, expected) => (kind.name(), expected, plain),
+            Evidence::Stored(expected) => ("sha512 of the stored bytes", expected, stored),
+        };
+        match found {
+            Some(found) if found == *expected => Ok(()),
+            _ => {
+                let found = found.map_or_else(|| "none".to_owned(), |value| value.to_hex());
+                Err(Error::corrupt(format!(
+                    "its {kind} is {found} instead of {}",
+                    expected.to_hex()
+                )))
+            }
+        }
+    }
+
+    /// Adds what to do about a damaged file, where the error does not say it.
+    pub(crate) fn advise(&self, error: Error) -> Error {
+        if error.code != Code::Corrupt || error.hint.is_some() {
+            return error;
+        }
+        error.hint(if self.wrapping.sealed {
+            "the stored file is damaged, or sealed with another key than ~/.pgmoneta/master.key: take another copy or \
+             backup"
+        } else {
+            "the stored file is damaged: take another backup, or this file from another copy of this one"
+        })
     }
 }

@@ -3,6 +3,7 @@
 use super::evidence::Evidence;
 use super::facts::BackupFacts;
 use super::suffix::Wrapping;
+use crate::manifest::ChecksumAlgorithm;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -21,6 +22,10 @@ pub struct BackupFile {
     pub size: Option<u64>,
     /// Stored bytes as recorded, or as found for backups that record none.
     pub stored_size: u64,
+    /// Of a file of changed blocks, where a list tells: blocks of the file that a restore makes of it.
+    pub block_length: Option<u32>,
+    /// Of a file that a chain combines: which of its lists tells the sources.
+    pub sources: Option<u32>,
     pub evidence: Evidence,
 }
 
@@ -30,6 +35,15 @@ pub struct StoredTablespace {
     pub oid: String,
     /// Name of its directory in the backup: `tblspc_<name>`.
     pub directory: Vec<u8>,
+}
+
+/// What PostgreSQL's manifest says of the backup as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ManifestFacts {
+    /// 1 (PostgreSQL 13 to 16) or 2.
+    pub version: u32,
+    /// Of its entries; the server gives the same to all of them.
+    pub algorithm: ChecksumAlgorithm,
 }
 
 /// Everything that a backup holds.
@@ -49,8 +63,8 @@ pub struct Inventory {
     pub missing: Vec<Vec<u8>>,
     /// Stored files that no list names (outside `pg_wal`), relative to the directory of the backup.
     pub surplus: Vec<Vec<u8>>,
-    /// Whether `data/backup_manifest` is there and intact.
-    pub has_manifest: bool,
+    /// What `data/backup_manifest` says, when it is there and intact.
+    pub manifest: Option<ManifestFacts>,
     /// What is odd and does not stop a restore.
     pub warnings: Vec<String>,
 }

@@ -1,9 +1,10 @@
 //! From a stored backup to a plain cluster, every file in one pass: read, open, decode, digest, write, compare.
 //!
 //! [`StoredBackup`] knows what a backup holds, ours or one of pgmoneta in C, and opens its files. [`RestorePlan`] tells
-//! what a restore writes. [`restore`] carries it out. Where the plain bytes of a file come from is behind the trait
-//! [`Origin`], so that a chain of incremental backups can take the place of one backup.
+//! what a restore writes. [`restore`] carries it out. Both take a [`Chain`]: a full backup, or an incremental one with
+//! everything that it builds on, whose files are combined as they are read.
 
+mod chain;
 mod evidence;
 mod facts;
 mod inventory;
@@ -25,13 +26,14 @@ mod tests;
 mod theirs;
 mod tree;
 
+pub use chain::{Chain, ChainOptions};
 pub use evidence::Evidence;
 pub use facts::BackupFacts;
-pub use inventory::{BackupFile, Inventory, StoredTablespace};
+pub use inventory::{BackupFile, Inventory, ManifestFacts, StoredTablespace};
 pub use job::{Job, Progress};
 pub use plan::{PlannedTablespace, RestorePlan, plan};
 pub use run::{RestoreOptions, RestoreReport, restore};
-pub use source::{Keys, Origin, PlainStream, StoredBackup};
+pub use source::{Keys, PlainStream, StoredBackup};
 pub use target::Destination;
 
 pub(crate) use pass::{Pass, PassResult};

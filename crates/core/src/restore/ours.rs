@@ -2,10 +2,12 @@
 
 use super::evidence::Evidence;
 use super::facts::BackupFacts;
-use super::inventory::{BackupFile, Inventory, StoredTablespace, split_tablespace};
+use super::inventory::{BackupFile, Inventory, ManifestFacts, StoredTablespace, split_tablespace};
 use super::suffix::Wrapping;
 use crate::digest::{DigestKind, DigestValue};
-use crate::manifest::{BackupJsonReader, BackupRecord, HashListReader, PgManifestReader, StoredFile};
+use crate::manifest::{
+    BackupJsonReader, BackupRecord, ChecksumAlgorithm, HashListReader, PgManifestReader, StoredFile,
+};
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::Path;
@@ -27,7 +29,7 @@ pub fn read(directory: &Path) -> Result<Inventory> {
         tablespaces: Vec::new(),
         missing: Vec::new(),
         surplus: Vec::new(),
-        has_manifest: false,
+        manifest: None,
         warnings: Vec::new(),
     };
     let mut listed = PathSet::default();
@@ -75,6 +77,8 @@ fn entry(inventory: &mut Inventory, file: &StoredFile) -> Result<BackupFile> {
         group_access: file.mode & 0o040 != 0,
         size: Some(file.size),
         stored_size: file.stored_size,
+        block_length: file.block_length,
+        sources: None,
         evidence: DigestValue::new(&file.blake3)
             .map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value)),
     })
@@ -168,18 +172,21 @@ fn check_manifest(inventory: &mut Inventory, listed: PathSet) -> Result<()> {
         return Ok(());
     }
     let mut named = PathSet::default();
+    let mut algorithm = None;
     let mut reader = PgManifestReader::open(&path)?;
     while let Some(file) = reader.next_file()? {
+        algorithm.get_or_insert(file.algorithm);
         // The server lists the status files that it makes up for the WAL of the backup; WAL has its own evidence.
         if !Inventory::is_unlisted(&file.path) {
             named.add(&file.path, file.size);
         }
     }
-    inventory.facts.system_identifier = reader
-        .finish()?
-        .system_identifier
-        .or(inventory.facts.system_identifier);
-    inventory.has_manifest = true;
+    let summary = reader.finish()?;
+    inventory.facts.system_identifier = summary.system_identifier.or(inventory.facts.system_identifier);
+    inventory.manifest = Some(ManifestFacts {
+        version: summary.version,
+        algorithm: algorithm.unwrap_or(ChecksumAlgorithm::None),
+    });
     if named == listed {
         return Ok(());
     }

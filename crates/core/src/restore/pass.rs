@@ -4,7 +4,7 @@ use super::inventory::BackupFile;
 use super::job::Job;
 use super::source::PlainStream;
 use crate::block::{PageScan, relation_segment};
-use crate::digest::{Digest, DigestValue};
+use crate::digest::{Digest, DigestKind, DigestValue};
 use crate::{Error, Result};
 use std::io;
 
@@ -29,7 +29,7 @@ pub struct Pass<'a> {
 pub struct PassResult {
     /// Plain bytes.
     pub size: u64,
-    /// Of the kind that the evidence of the file has.
+    /// Of the kind that was asked for.
     pub digest: Option<DigestValue>,
     /// For files of pages, when asked for.
     pub pages: Option<PageScan>,
@@ -47,17 +47,18 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Reads a file to its end and hands each piece to `sink`.
+    /// Reads a file to its end, digests its bytes and hands each piece to `sink`.
     ///
     /// # Errors
     /// `CANCELLED`, what the stream fails with, what `sink` returns.
     pub fn run(
         &mut self,
         file: &BackupFile,
+        kind: Option<DigestKind>,
         stream: &mut PlainStream,
         sink: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<PassResult> {
-        let mut digest = file.evidence.plain_kind().map(Digest::new);
+        let mut digest = kind.map(Digest::new);
         let segment = self.pages.and_then(|_| relation_segment(&file.path));
         let mut pages = self.pages.zip(segment).map(|(rules, segment)| {
             PageScan::new(segment, rules.block_size, rules.relseg_size, rules.start_lsn)

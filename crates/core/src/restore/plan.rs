@@ -1,12 +1,12 @@
 //! What a restore will write: computed, not carried out.
 
+use super::chain::Chain;
 use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::pass::PageRules;
-use super::source::{Origin, StoredBackup};
+use super::source::StoredBackup;
 use crate::Result;
 use crate::block::{ControlFile, read_control};
-use std::io;
 
 /// Default of PostgreSQL, for backups whose control file cannot be read.
 const WAL_SEGMENT: u64 = 16 << 20;
@@ -47,6 +47,8 @@ pub struct RestorePlan {
     pub wal_segment_size: Option<u64>,
     pub data_checksums: Option<bool>,
     pub encrypted: bool,
+    /// Files that are combined from several backups.
+    pub combined: u64,
     pub warnings: Vec<String>,
 }
 
@@ -54,7 +56,8 @@ pub struct RestorePlan {
 ///
 /// # Errors
 /// `IO`, `CORRUPT` when a file without recorded size cannot be read.
-pub fn plan(backup: &StoredBackup) -> Result<RestorePlan> {
+pub fn plan(chain: &Chain) -> Result<RestorePlan> {
+    let backup = chain.newest();
     let inventory = &backup.inventory;
     let facts = &inventory.facts;
     let control = control_of(backup);
@@ -84,6 +87,7 @@ pub fn plan(backup: &StoredBackup) -> Result<RestorePlan> {
             .take(100)
             .map(|path| path.escape_ascii().to_string())
             .collect(),
+        combined: chain.combined() as u64,
         warnings: inventory.warnings.clone(),
         ..RestorePlan::default()
     };
@@ -158,9 +162,7 @@ fn size_of(backup: &StoredBackup, file: &BackupFile, segment: Option<u64>) -> Re
             file.stored_size
         });
     }
-    let mut stream = backup.open(file, false)?;
-    let size = io::copy(&mut stream.reader, &mut io::sink());
-    size.map_err(|error| crate::Error::reading(&stream.path, &error))
+    backup.measure(file)
 }
 
 fn is_segment(path: &[u8]) -> bool {

@@ -1,19 +1,19 @@
 //! Carries out a restore. The control file comes last, under its name only when everything else is on disk: a
 //! directory that PostgreSQL could start from is a complete one.
 
+use super::chain::{Chain, CombinedDigests, write_manifest};
 use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::job::Job;
-use super::manifest_copy::{LEFT_OUT, copy_manifest};
+use super::manifest_copy::LEFT_OUT;
 use super::pass::{Pass, PassResult};
 use super::plan::page_rules;
 use super::pool::run_pool;
-use super::source::{Origin, StoredBackup};
 use super::target::{Destination, Target};
 use crate::block::read_control;
 use crate::fs::{TreeSync, create_new, sync_directory};
 use crate::{Code, Error, Result};
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,8 @@ pub struct RestoreReport {
     pub files: u64,
     /// Plain bytes written.
     pub bytes: u64,
+    /// Files that were combined from several backups.
+    pub combined: u64,
     /// Files restored without any proof.
     pub unproven: u64,
     /// Pages looked at, those certainly damaged, those that replay of WAL replaces.
@@ -59,33 +61,30 @@ pub struct RestoreReport {
     pub seconds: f64,
 }
 
-/// Restores a backup. `origin` gives the bytes of the files of `backup`: the backup itself, or a chain.
+/// Restores a chain of backups, or a full backup, which is a chain of one.
 ///
 /// # Errors
 /// `USAGE` before anything is written; `CORRUPT`, `IO`, `NO_SPACE`, `CANCELLED`: then no control file is left, and files
 /// that failed are removed. The caller removes the rest.
-pub fn restore(
-    backup: &StoredBackup,
-    origin: &dyn Origin,
-    options: &RestoreOptions,
-    job: &Job,
-) -> Result<RestoreReport> {
+pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<RestoreReport> {
     let started = Instant::now();
-    let inventory = &backup.inventory;
+    let inventory = chain.inventory();
     check(inventory, options)?;
-    backup.check_key()?;
+    chain.check_key()?;
     let target = Target::new(&options.target, &options.tablespaces, inventory)?;
     target.create_roots()?;
     let syncs = target.roots().map(TreeSync::open).collect::<Result<Vec<_>>>()?;
     target.create_directories(inventory)?;
     let rules = if options.check_pages {
-        page_rules(backup)
+        page_rules(chain.newest())
     } else {
         None
     };
     let run = Run {
+        chain,
         inventory,
-        origin,
+        workers: options.workers,
+        digests: CombinedDigests::new(chain),
         target,
         job,
         report: Totals::default(),
@@ -99,7 +98,10 @@ pub fn restore(
         return Err(error);
     }
     let mut report = run.report.into_report();
-    report.warnings.splice(0..0, inventory.warnings.iter().cloned());
+    report.combined = chain.combined() as u64;
+    report
+        .warnings
+        .splice(0..0, inventory.warnings.iter().cloned().chain(chain.warnings()));
     if options.check_pages && rules.is_none() {
         report
             .warnings
@@ -210,8 +212,10 @@ impl Totals {
 }
 
 struct Run<'a> {
+    chain: &'a Chain,
     inventory: &'a Inventory,
-    origin: &'a dyn Origin,
+    workers: usize,
+    digests: CombinedDigests,
     target: Target<'a>,
     job: &'a Job,
     report: Totals,
@@ -248,13 +252,9 @@ impl Run<'_> {
         );
         self.first_failure()?;
         pooled?;
-        if self.inventory.has_manifest {
+        if self.inventory.manifest.is_some() {
             let to = self.target.place(b"backup_manifest");
-            copy_manifest(
-                &self.inventory.directory.join("data/backup_manifest"),
-                &to,
-                left_out > 0,
-            )?;
+            write_manifest(self.chain, &self.digests, &to, left_out > 0)?;
             self.set_mode(&to)?;
         }
         self.target.create_links()?;
@@ -294,7 +294,7 @@ impl Run<'_> {
                 Err(error) => {
                     // nothing stays that was not proved
                     let _ = std::fs::remove_file(&place);
-                    with_hint(file, error)
+                    file.advise(error)
                 }
             },
         };
@@ -312,15 +312,20 @@ impl Run<'_> {
         place: &Path,
         output: &mut File,
     ) -> Result<PassResult> {
-        let mut stream = self
-            .origin
-            .open(file, matches!(file.evidence, Evidence::Stored(_)))?;
-        let result = pass.run(file, &mut stream, &mut |piece| {
+        let spool = || {
+            let again = OpenOptions::new().read(true).write(true).open(place);
+            again.map_err(|error| Error::io("open", place, &error))
+        };
+        let mut stream = self.chain.open_file(file, self.workers, self.job, &spool)?;
+        let kind = self.chain.wanted_digest(file).or(file.evidence.plain_kind());
+        let result = pass.run(file, kind, &mut stream, &mut |piece| {
             output
                 .write_all(piece)
                 .map_err(|error| Error::io("write", place, &error))
         })?;
-        prove(file, &result).map_err(|error| error.at(&stream.path))?;
+        file.prove(result.size, result.digest, result.stored_digest)
+            .map_err(|error| error.at(&stream.path))?;
+        self.digests.set(file, result.digest);
         self.set_mode(place)?;
         Ok(result)
     }
@@ -353,42 +358,5 @@ impl Run<'_> {
         let mut error = failures.swap_remove(0);
         error.message = message;
         Err(error)
-    }
-}
-
-/// What to do about a damaged file, where the error does not say it.
-fn with_hint(file: &BackupFile, error: Error) -> Error {
-    if error.code != Code::Corrupt || error.hint.is_some() {
-        return error;
-    }
-    error.hint(if file.wrapping.sealed {
-        "the stored file is damaged, or sealed with another key than ~/.pgmoneta/master.key: take another copy or backup"
-    } else {
-        "the stored file is damaged: take another backup, or this file from another copy of this one"
-    })
-}
-
-/// Compares what was read with the evidence.
-fn prove(file: &BackupFile, result: &PassResult) -> Result<()> {
-    if let Some(size) = file.size.filter(|size| *size != result.size) {
-        return Err(Error::corrupt(format!(
-            "it has {} bytes instead of {size}",
-            result.size
-        )));
-    }
-    let (kind, expected, found) = match &file.evidence {
-        Evidence::None => return Ok(()),
-        Evidence::Plain(kind, expected) => (kind.name(), expected, &result.digest),
-        Evidence::Stored(expected) => ("sha512 of the stored bytes", expected, &result.stored_digest),
-    };
-    match found {
-        Some(found) if found == expected => Ok(()),
-        _ => {
-            let found = found.map_or_else(|| "none".to_owned(), |value| value.to_hex());
-            Err(Error::corrupt(format!(
-                "its {kind} is {found} instead of {}",
-                expected.to_hex()
-            )))
-        }
     }
 }

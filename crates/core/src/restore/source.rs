@@ -1,5 +1,6 @@
 //! Opens the files of a stored backup: read, open, decode.
 
+use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::{ours, theirs};
 use crate::cipher::{CipherMode, LegacyMode, MasterSecret, identify, legacy_opener, opener};
@@ -30,15 +31,6 @@ pub struct Keys {
     pub mode: Option<CipherMode>,
 }
 
-/// Where the plain bytes of the files of a cluster come from.
-pub trait Origin: Sync {
-    /// Opens a file of the inventory. With `hash_stored` the SHA-512 of the stored bytes is computed on the way.
-    ///
-    /// # Errors
-    /// `IO` when a stored file cannot be opened, `USAGE` when the key for it is missing.
-    fn open(&self, file: &BackupFile, hash_stored: bool) -> Result<PlainStream>;
-}
-
 /// The plain bytes of one file. They are true only when the reader has ended without an error and the digest fits.
 pub struct PlainStream {
     /// Fails with an [`Error`] inside, see [`Error::reading`].
@@ -54,6 +46,15 @@ struct Tally {
 }
 
 impl PlainStream {
+    /// Bytes that come from no single stored file; `path` is for messages.
+    pub(super) fn of(reader: Box<dyn Read + Send>, path: PathBuf) -> Self {
+        let tally = Arc::new(Mutex::new(Tally {
+            bytes: 0,
+            digest: None,
+        }));
+        Self { reader, path, tally }
+    }
+
     /// Size and SHA-512 of the stored bytes, after the reader has ended. The digest is absent when it was not asked for.
     pub fn stored(&self) -> (u64, Option<DigestValue>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,23 +178,45 @@ impl StoredBackup {
     /// The whole of a small file.
     ///
     /// # Errors
-    /// As [`Origin::open`]; `CORRUPT` when it has more than `limit` bytes or is damaged.
+    /// As [`Self::open_hashed`]; `CORRUPT` when it has more than `limit` bytes or is damaged.
     pub fn read_small(&self, file: &BackupFile, limit: u64) -> Result<Vec<u8>> {
-        let stream = self.open(file, false)?;
-        let mut bytes = Vec::new();
-        let mut reader = stream.reader.take(limit + 1);
-        reader
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::reading(&stream.path, &error))?;
-        if bytes.len() as u64 > limit {
-            return Err(Error::corrupt(format!("it has more than {limit} bytes")).at(&stream.path));
-        }
+        let mut stream = self.open_hashed(file, false)?;
+        read_all(&mut stream, limit)
+    }
+
+    /// The same, compared with everything that is known about the file.
+    ///
+    /// # Errors
+    /// As [`Self::read_small`].
+    pub fn read_proved(&self, file: &BackupFile, limit: u64) -> Result<Vec<u8>> {
+        let mut stream = self.open_file(file)?;
+        let bytes = read_all(&mut stream, limit)?;
+        let digest = file.evidence.plain_kind().map(|kind| kind.of(&bytes));
+        file.prove(bytes.len() as u64, digest, stream.stored().1)
+            .map_err(|error| file.advise(error.at(&stream.path)))?;
         Ok(bytes)
     }
-}
 
-impl Origin for StoredBackup {
-    fn open(&self, file: &BackupFile, hash_stored: bool) -> Result<PlainStream> {
+    /// Plain bytes of a file of which no list tells the size: it is unpacked.
+    pub(super) fn measure(&self, file: &BackupFile) -> Result<u64> {
+        let mut stream = self.open_hashed(file, false)?;
+        let size = io::copy(&mut stream.reader, &mut io::sink());
+        size.map_err(|error| Error::reading(&stream.path, &error))
+    }
+
+    /// Opens a file of the inventory, with the digest of the stored bytes when that is its evidence.
+    ///
+    /// # Errors
+    /// As [`Self::open_hashed`].
+    pub fn open_file(&self, file: &BackupFile) -> Result<PlainStream> {
+        self.open_hashed(file, matches!(file.evidence, Evidence::Stored(_)))
+    }
+
+    /// Opens a file of the inventory. With `hash_stored` the SHA-512 of the stored bytes is computed on the way.
+    ///
+    /// # Errors
+    /// `IO` when a stored file cannot be opened, `USAGE` when the key for it is missing.
+    pub fn open_hashed(&self, file: &BackupFile, hash_stored: bool) -> Result<PlainStream> {
         let path = self.inventory.stored_file(file);
         let opened = resolve_link(&path).and_then(File::open);
         let stored = opened.map_err(|error| Error::io("open", &path, &error))?;
@@ -217,6 +240,18 @@ impl Origin for StoredBackup {
         let reader = decoder(file.wrapping.codec, reader);
         Ok(PlainStream { reader, path, tally })
     }
+}
+
+fn read_all(stream: &mut PlainStream, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut reader = stream.reader.by_ref().take(limit + 1);
+    reader
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::reading(&stream.path, &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::corrupt(format!("it has more than {limit} bytes")).at(&stream.path));
+    }
+    Ok(bytes)
 }
 
 /// The file that a chain of links of deduplication leads to. Links are absolute in repositories of pgmoneta in C; when

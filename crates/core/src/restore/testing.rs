@@ -1,9 +1,11 @@
 //! Backups made in code, in our form and in that of pgmoneta in C, for the tests of restore and verify.
 
 use super::suffix::{Wrapping, is_exempt};
-use super::{Destination, Job, Keys, RestoreOptions, RestoreReport, StoredBackup, restore};
+use super::{
+    Chain, ChainOptions, Destination, Job, Keys, RestoreOptions, RestoreReport, StoredBackup, restore,
+};
 use crate::Result;
-use crate::block::page_checksum;
+use crate::block::{BlockShape, IncrementalHeader, is_incremental, page_checksum};
 use crate::cipher::{CipherMode, MasterSecret, Sealer};
 use crate::codec::{Assembler, Codec, CodecSpec, EncodedFrame, FrameEncoder};
 use crate::digest::DigestKind;
@@ -16,6 +18,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub const SPACE: &str = "pg_tblspc/16384/PG_16_202307071/5/16400";
 pub const WAL: &str = "pg_wal/000000010000000000000002";
@@ -44,7 +47,8 @@ impl Form {
 
 /// A stored backup and what it was made of.
 pub struct Fixture {
-    pub temp: tempfile::TempDir,
+    pub temp: Arc<tempfile::TempDir>,
+    pub label: String,
     pub directory: PathBuf,
     pub image: BTreeMap<Vec<u8>, Vec<u8>>,
     pub form: Form,
@@ -184,10 +188,20 @@ fn manifest_file(path: &[u8], bytes: &[u8], kind: DigestKind, algorithm: Checksu
 impl Fixture {
     /// Stores an image.
     pub fn store(form: Form, image: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
-        let temp = tempfile::tempdir().unwrap();
-        let directory = temp.path().join("repository/primary/backup").join(LABEL);
+        Self::store_in(&Arc::new(tempfile::tempdir().unwrap()), LABEL, form, image)
+    }
+
+    /// Stores an image in a repository.
+    pub fn store_in(
+        temp: &Arc<tempfile::TempDir>,
+        label: &str,
+        form: Form,
+        image: BTreeMap<Vec<u8>, Vec<u8>>,
+    ) -> Self {
+        let directory = temp.path().join("repository/primary/backup").join(label);
         let this = Self {
-            temp,
+            temp: Arc::clone(temp),
+            label: label.to_owned(),
             directory,
             image,
             form,
@@ -227,6 +241,24 @@ impl Fixture {
         Self::store(form, small_image())
     }
 
+    fn major(&self) -> u32 {
+        let version = String::from_utf8(self.image[&b"PG_VERSION"[..]].clone()).unwrap();
+        version.trim().parse().unwrap()
+    }
+
+    /// As our receiver writes it, but not for all files: the headers of the others have to be read.
+    fn block_length(&self, path: &[u8], bytes: &[u8]) -> Option<u32> {
+        let shape = BlockShape {
+            block_size: 8192,
+            relseg_size: 131_072,
+        };
+        let header = || IncrementalHeader::read(&mut &bytes[..], shape, path, bytes.len() as u64).ok();
+        (is_incremental(path) && path.ends_with(b"0"))
+            .then(header)
+            .flatten()
+            .map(|header| header.block_length())
+    }
+
     fn wrapping(&self, path: &[u8]) -> Wrapping {
         if is_exempt(path) {
             return Wrapping::PLAIN;
@@ -252,7 +284,8 @@ impl Fixture {
 
     pub fn write_manifest(&self) {
         let path = self.directory.join("data/backup_manifest");
-        let mut writer = PgManifestWriter::new(Vec::new(), &path, None).unwrap();
+        let identifier = (self.major() >= 17).then_some(77);
+        let mut writer = PgManifestWriter::new(Vec::new(), &path, identifier).unwrap();
         let (kind, algorithm) = match self.form.ours {
             true => (DigestKind::Crc32c, ChecksumAlgorithm::Crc32c),
             false => (DigestKind::Sha512, ChecksumAlgorithm::Sha512),
@@ -276,9 +309,11 @@ impl Fixture {
         let path = self.directory.join("backup.json");
         let cipher = self.form.cipher.map_or("none", CipherMode::name);
         let header = format!(
-            "{{\"label\":\"{LABEL}\",\"systemIdentifier\":\"77\",\"majorVersion\":16,\"startLsn\":\"0/2000028\",\
+            "{{\"label\":\"{}\",\"systemIdentifier\":\"77\",\"majorVersion\":{},\"startLsn\":\"0/2000028\",\
              \"encryption\":\"{cipher}\",\"blockSize\":8192,\
-             \"tablespaces\":[{{\"oid\":\"16384\",\"name\":\"fast\",\"path\":\"/mnt/fast\"}}]}}"
+             \"tablespaces\":[{{\"oid\":\"16384\",\"name\":\"fast\",\"path\":\"/mnt/fast\"}}]}}",
+            self.label,
+            self.major()
         );
         let mut writer = BackupJsonWriter::new(Vec::new(), &path, &header).unwrap();
         for (file, bytes) in &self.image {
@@ -287,7 +322,7 @@ impl Fixture {
                 stored: self.stored(file),
                 size: bytes.len() as u64,
                 stored_size: std::fs::metadata(self.stored_file(file)).unwrap().len(),
-                block_length: None,
+                block_length: self.block_length(file, bytes),
                 mode: 0o600,
                 blake3: *blake3::hash(bytes).as_bytes(),
                 linked: None,
@@ -308,9 +343,11 @@ impl Fixture {
         };
         let encryption = self.form.cipher.map_or(0, CipherMode::code);
         let info = format!(
-            "PGMONETA_VERSION=0.21.0\nSTATUS=1\nLABEL={LABEL}\nMAJOR_VERSION=16\nTABLESPACES=1\n\
+            "PGMONETA_VERSION=0.21.0\nSTATUS=1\nLABEL={}\nMAJOR_VERSION={}\nTABLESPACES=1\n\
              COMPRESSION={compression}\nENCRYPTION={encryption}\nTABLESPACE1=tblspc_fast\nTABLESPACE_OID1=16384\n\
-             TABLESPACE_PATH1=/mnt/fast\nSTART_WALPOS=0/2000028\n"
+             TABLESPACE_PATH1=/mnt/fast\nSTART_WALPOS=0/2000028\n",
+            self.label,
+            self.major()
         );
         write(&self.directory.join("backup.info"), info.as_bytes());
         let mut writer = PlainListWriter::new(Vec::new(), Path::new("backup.manifest"));
@@ -366,9 +403,12 @@ impl Fixture {
         StoredBackup::open(&self.directory, keys())
     }
 
+    pub fn chain(&self) -> Result<Chain> {
+        Chain::open(&[&self.directory], &keys(), ChainOptions::default())
+    }
+
     pub fn restore(&self) -> Result<RestoreReport> {
-        let backup = self.open()?;
-        restore(&backup, &backup, &self.options(), &Job::default())
+        restore(&self.chain()?, &self.options(), &Job::default())
     }
 
     /// Removes what a restore left.

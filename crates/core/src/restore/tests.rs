@@ -147,7 +147,7 @@ fn group_access_is_kept() {
 fn the_plan_tells_every_byte() {
     for ours in [true, false] {
         let fixture = Fixture::new(Form::new(ours, Codec::None, GCM));
-        let plan = plan(&fixture.open().unwrap()).unwrap();
+        let plan = plan(&fixture.chain().unwrap()).unwrap();
         let size = |path: &str| fixture.image[path.as_bytes()].len() as u64;
         let all: u64 = fixture.image.values().map(|bytes| bytes.len() as u64).sum();
         assert_eq!(plan.files, fixture.image.len() as u64);
@@ -363,12 +363,12 @@ fn files_without_proof_need_consent() {
     std::fs::remove_file(fixture.directory.join("backup.sha512")).unwrap();
     let error = assert_fails(&fixture, WAL);
     assert!(error.hint.unwrap().contains("unproven"));
-    let backup = fixture.open().unwrap();
+    let backup = fixture.chain().unwrap();
     let options = RestoreOptions {
         allow_unproven: true,
         ..fixture.options()
     };
-    let report = restore(&backup, &backup, &options, &Job::default()).unwrap();
+    let report = restore(&backup, &options, &Job::default()).unwrap();
     assert_eq!(report.unproven, 1);
     fixture.assert_restored(&[]);
 }
@@ -387,8 +387,8 @@ fn a_wrong_or_missing_key_is_told() {
                 "master.key",
             ),
         ] {
-            let backup = StoredBackup::open(&fixture.directory, keys).unwrap();
-            let error = restore(&backup, &backup, &fixture.options(), &Job::default()).unwrap_err();
+            let backup = Chain::open(&[&fixture.directory], &keys, ChainOptions::default()).unwrap();
+            let error = restore(&backup, &fixture.options(), &Job::default()).unwrap_err();
             assert!(
                 error.hint.as_deref().unwrap_or_default().contains(hint),
                 "{error:?}"
@@ -402,9 +402,9 @@ fn a_wrong_or_missing_key_is_told() {
 #[test]
 fn orders_that_cannot_work_are_refused_before_anything_is_written() {
     let fixture = Fixture::small(Form::new(true, Codec::Zstd, None));
-    let backup = fixture.open().unwrap();
+    let backup = fixture.chain().unwrap();
     let refused = |options: &RestoreOptions| {
-        let error = restore(&backup, &backup, options, &Job::default()).unwrap_err();
+        let error = restore(&backup, options, &Job::default()).unwrap_err();
         assert_eq!(error.code, Code::Usage, "{error}");
         error.message
     };
@@ -428,10 +428,10 @@ fn orders_that_cannot_work_are_refused_before_anything_is_written() {
 #[test]
 fn a_cancelled_restore_leaves_no_control_file() {
     let fixture = Fixture::small(Form::new(true, Codec::Zstd, None));
-    let backup = fixture.open().unwrap();
+    let backup = fixture.chain().unwrap();
     let job = Job::default();
     job.cancel();
-    let error = restore(&backup, &backup, &fixture.options(), &job).unwrap_err();
+    let error = restore(&backup, &fixture.options(), &job).unwrap_err();
     assert_eq!(error.code, Code::Cancelled);
     assert_no_control(&fixture);
 }
@@ -446,12 +446,12 @@ fn pages_are_looked_at_on_the_way() {
         torn
     });
     let fixture = Fixture::store(Form::new(true, Codec::Zstd, None), image);
-    let backup = fixture.open().unwrap();
+    let backup = fixture.chain().unwrap();
     let options = RestoreOptions {
         check_pages: true,
         ..fixture.options()
     };
-    let report = restore(&backup, &backup, &options, &Job::default()).unwrap();
+    let report = restore(&backup, &options, &Job::default()).unwrap();
     assert_eq!((report.damaged_pages, report.replayed_pages), (1, 1));
     assert_eq!(report.pages, 130 + 2 + 3 + 1);
     assert!(

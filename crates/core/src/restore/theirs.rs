@@ -3,7 +3,7 @@
 
 use super::evidence::Evidence;
 use super::facts::BackupFacts;
-use super::inventory::{BackupFile, Inventory, StoredTablespace, split_tablespace};
+use super::inventory::{BackupFile, Inventory, ManifestFacts, StoredTablespace, split_tablespace};
 use super::ours::check_lists;
 use super::source::resolve_link;
 use super::stored_digests::StoredDigests;
@@ -11,7 +11,7 @@ use super::suffix::{Wrapping, is_exempt};
 use super::tree::{TreeKind, walk};
 use crate::codec::Codec;
 use crate::digest::DigestValue;
-use crate::manifest::{HashListReader, ManifestFile, PgManifestReader, PlainListReader};
+use crate::manifest::{ChecksumAlgorithm, HashListReader, ManifestFile, PgManifestReader, PlainListReader};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -42,7 +42,7 @@ pub fn read(directory: &Path) -> Result<Inventory> {
         tablespaces: Vec::new(),
         missing: Vec::new(),
         surplus: Vec::new(),
-        has_manifest: false,
+        manifest: None,
         warnings: Vec::new(),
     };
     let mut tree = Tree::new();
@@ -141,6 +141,8 @@ fn take(inventory: &Inventory, tree: &mut Tree, path: &[u8]) -> Option<BackupFil
                 group_access: false,
                 size: None,
                 stored_size,
+                block_length: None,
+                sources: None,
                 evidence: Evidence::None,
             });
         }
@@ -168,6 +170,7 @@ fn match_manifest(inventory: &mut Inventory, tree: &mut Tree) -> Result<bool> {
         ));
         return Ok(false);
     }
+    let mut first = None;
     let mut reader = PgManifestReader::open(&path)?;
     while let Some(ManifestFile {
         path,
@@ -177,6 +180,7 @@ fn match_manifest(inventory: &mut Inventory, tree: &mut Tree) -> Result<bool> {
         ..
     }) = reader.next_file()?
     {
+        first.get_or_insert(algorithm);
         match take(inventory, tree, &path) {
             Some(mut file) => {
                 file.size = Some(size);
@@ -186,8 +190,12 @@ fn match_manifest(inventory: &mut Inventory, tree: &mut Tree) -> Result<bool> {
             None => inventory.missing.push(path),
         }
     }
-    inventory.facts.system_identifier = reader.finish()?.system_identifier;
-    inventory.has_manifest = true;
+    let summary = reader.finish()?;
+    inventory.facts.system_identifier = summary.system_identifier;
+    inventory.manifest = Some(ManifestFacts {
+        version: summary.version,
+        algorithm: first.unwrap_or(ChecksumAlgorithm::None),
+    });
     inventory.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     if let Some(pair) = inventory
         .files
@@ -249,6 +257,8 @@ fn match_rest(inventory: &mut Inventory, tree: Tree, listed: bool) -> Result<()>
             group_access: false,
             size: (wrapping == Wrapping::PLAIN).then_some(stored_size),
             stored_size,
+            block_length: None,
+            sources: None,
             evidence: digest.map_or(Evidence::None, Evidence::Stored),
         });
     }

@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Reason};
 use crate::digest::to_hex;
-use crate::restore::{BackupFile, Evidence, Origin, Pass, PassResult, StoredBackup, StoredDigests};
+use crate::restore::{BackupFile, Evidence, Pass, PassResult, StoredBackup, StoredDigests};
 use crate::{Code, Error, Result};
 use std::path::Path;
 
@@ -42,11 +42,11 @@ pub fn check_file(
         });
     }
     let read = backup
-        .open(
+        .open_hashed(
             file,
             expected.is_some() || matches!(file.evidence, Evidence::Stored(_)),
         )
-        .and_then(|mut stream| pass.run(file, &mut stream, &mut |_| Ok(())));
+        .and_then(|mut stream| pass.run(file, file.evidence.plain_kind(), &mut stream, &mut |_| Ok(())));
     let result = match read {
         Ok(result) => result,
         Err(error) if error.code == Code::Cancelled => return Err(error),

@@ -1,0 +1,319 @@
+//! One combined file as a stream: the blocks of its sources merged in ascending order.
+//!
+//! Every source is opened, read forward to its end, and proved by its own digest, also the parts of it that are not
+//! wanted. Few sources are open at a time: when more of them give blocks than may be, the blocks of the oldest ones are
+//! first brought together in the file that is being made, at their places, and read from there.
+
+use super::block_map::{BlockMap, Run, RunSource};
+use super::source::Source;
+use crate::block::IncrementalHeader;
+use crate::{Code, Error, Result};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Opens the sources of one file, by number from the newest, which is 0.
+pub trait Sources: Send {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Blocks of a source that is a whole file; `None` for a file of changed blocks.
+    fn whole_blocks(&self, number: u16) -> Option<u64>;
+    /// Opens a source, and reads its header if it has one.
+    ///
+    /// # Errors
+    /// As opening and reading.
+    fn open(&self, number: u16) -> Result<(Source, Option<IncrementalHeader>)>;
+    /// What is worth telling about a header.
+    fn remark(&self, number: u16, header: &IncrementalHeader);
+    /// # Errors
+    /// `CANCELLED`.
+    fn check(&self) -> Result<()>;
+}
+
+/// What is remembered of a header: while its file is closed it must not change.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Seen {
+    data_offset: u64,
+    digest: [u8; 32],
+}
+
+impl Seen {
+    fn of(header: &IncrementalHeader) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&header.truncation.to_le_bytes());
+        for block in &header.blocks {
+            hasher.update(&block.to_le_bytes());
+        }
+        Self {
+            data_offset: header.data_offset,
+            digest: *hasher.finalize().as_bytes(),
+        }
+    }
+}
+
+enum Slot {
+    Closed(Seen),
+    Open(Box<Source>, Seen),
+    /// Read to its end and proved.
+    Done,
+}
+
+/// The bytes of a combined file. They are true only when the reader has ended without an error.
+pub struct Combiner {
+    map: BlockMap,
+    slots: Vec<Slot>,
+    block_size: u64,
+    run: Run,
+    /// Bytes of the run that were given out.
+    given: u64,
+    spool: Option<Arc<File>>,
+    failed: bool,
+}
+
+/// Limits and places of combining.
+pub struct Workshop<'a> {
+    pub block_size: u32,
+    /// Most sources that are open at a time, at least 2.
+    pub open_limit: usize,
+    /// Gives the file that is being made, open for reading and writing.
+    pub spool: &'a dyn Fn() -> Result<File>,
+}
+
+impl Combiner {
+    /// Reads all headers and gets ready to merge.
+    ///
+    /// # Errors
+    /// `CORRUPT`, `IO`, `CANCELLED`.
+    pub fn new(sources: &dyn Sources, workshop: &Workshop<'_>) -> Result<Self> {
+        let limit = workshop.open_limit.max(2);
+        let count = sources.count();
+        let mut slots = Vec::with_capacity(count);
+        let mut map: Option<BlockMap> = None;
+        let mut open = 0;
+        for number in 0..count as u16 {
+            sources.check()?;
+            if let Some(blocks) = sources.whole_blocks(number) {
+                if let Some(map) = &mut map {
+                    map.add_whole(number, blocks);
+                }
+                slots.push(Slot::Closed(Seen::default()));
+                continue;
+            }
+            let (source, Some(header)) = sources.open(number)? else {
+                return Err(Error::new(
+                    Code::Internal,
+                    "a file of changed blocks has no header",
+                ));
+            };
+            sources.remark(number, &header);
+            match &mut map {
+                None => map = Some(BlockMap::new(&header)),
+                Some(map) => map.add_changed(number, &header),
+            }
+            slots.push(if header.blocks.is_empty() {
+                source.finish()?;
+                Slot::Done
+            } else if open + 1 < limit {
+                open += 1;
+                Slot::Open(Box::new(source), Seen::of(&header))
+            } else {
+                Slot::Closed(Seen::of(&header))
+            });
+        }
+        let map = map.ok_or_else(|| Error::new(Code::Internal, "a combined file has no source"))?;
+        let run = Run {
+            block: 0,
+            count: 0,
+            from: RunSource::Zeros,
+        };
+        let mut this = Self {
+            map,
+            slots,
+            block_size: u64::from(workshop.block_size),
+            run,
+            given: 0,
+            spool: None,
+            failed: false,
+        };
+        this.prepare(sources, workshop, limit)?;
+        Ok(this)
+    }
+
+    /// Bytes of the combined file.
+    pub fn size(&self) -> u64 {
+        u64::from(self.map.length()) * self.block_size
+    }
+
+    /// Blocks that were left as zeros though an older backup has something there.
+    pub fn stale(&self) -> u64 {
+        self.map.stale()
+    }
+
+    /// Proves the sources that give nothing, spools what is too much, opens the rest.
+    fn prepare(&mut self, sources: &dyn Sources, workshop: &Workshop<'_>, limit: usize) -> Result<()> {
+        let mut used = self.map.used(self.slots.len());
+        for number in 0..self.slots.len() as u16 {
+            if !used.contains(&number) {
+                sources.check()?;
+                self.open(sources, number)?;
+                self.finish(number)?;
+            }
+        }
+        while used.len() > limit {
+            let group = used.split_off(used.len() - limit);
+            if self.spool.is_none() {
+                self.spool = Some(Arc::new((workshop.spool)()?));
+            }
+            for number in &used {
+                self.close(*number);
+            }
+            self.spool_group(sources, &group)?;
+            self.map.spool(&group);
+        }
+        for number in used {
+            self.open(sources, number)?;
+        }
+        Ok(())
+    }
+
+    /// Merges a group of sources into the file that is being made.
+    fn spool_group(&mut self, sources: &dyn Sources, group: &[u16]) -> Result<()> {
+        for number in group {
+            self.open(sources, *number)?;
+        }
+        let spool = self.spool.clone().ok_or_else(no_spool)?;
+        let mut buffer = vec![0; 64 * 1024];
+        let mut block = 0;
+        while let Some(run) = self.map.run_at(block) {
+            block = run.block + run.count;
+            let RunSource::Source(number, index) = run.from else {
+                continue;
+            };
+            if !group.contains(&number) {
+                continue;
+            }
+            sources.check()?;
+            let mut place = u64::from(run.block) * self.block_size;
+            let mut left = u64::from(run.count) * self.block_size;
+            let source = self.seek(number, index)?;
+            while left > 0 {
+                let wanted = left.min(buffer.len() as u64) as usize;
+                let count = source.next_bytes(&mut buffer[..wanted])?;
+                spool
+                    .write_all_at(&buffer[..count], place)
+                    .map_err(|error| Error::io("write", std::path::Path::new("the combined file"), &error))?;
+                place += count as u64;
+                left -= count as u64;
+            }
+        }
+        group.iter().try_for_each(|number| self.finish(*number))
+    }
+
+    fn open(&mut self, sources: &dyn Sources, number: u16) -> Result<()> {
+        let slot = &mut self.slots[usize::from(number)];
+        let Slot::Closed(seen) = slot else { return Ok(()) };
+        let (source, header) = sources.open(number)?;
+        let found = header.as_ref().map(Seen::of).unwrap_or_default();
+        if found != *seen {
+            return Err(source.bad("it changed while it was being read"));
+        }
+        *slot = Slot::Open(Box::new(source), found);
+        Ok(())
+    }
+
+    /// Closes a source of which nothing but the header was read.
+    fn close(&mut self, number: u16) {
+        let slot = &mut self.slots[usize::from(number)];
+        if let Slot::Open(_, seen) = slot {
+            *slot = Slot::Closed(*seen);
+        }
+    }
+
+    fn finish(&mut self, number: u16) -> Result<()> {
+        let slot = &mut self.slots[usize::from(number)];
+        match std::mem::replace(slot, Slot::Done) {
+            Slot::Open(source, _) => source.finish(),
+            Slot::Closed(_) => Err(Error::new(Code::Internal, "a source of a chain was not read")),
+            Slot::Done => Ok(()),
+        }
+    }
+
+    /// A source at one of its blocks.
+    fn seek(&mut self, number: u16, index: u32) -> Result<&mut Source> {
+        let block_size = self.block_size;
+        match self.slots.get_mut(usize::from(number)) {
+            Some(Slot::Open(source, seen)) => {
+                source.skip_to(seen.data_offset + u64::from(index) * block_size)?;
+                Ok(source)
+            }
+            _ => Err(Error::new(Code::Internal, "a source of a chain is not open")),
+        }
+    }
+
+    fn give(&mut self, out: &mut [u8]) -> Result<usize> {
+        let size = u64::from(self.run.count) * self.block_size;
+        if self.given == size {
+            let next = self.run.block + self.run.count;
+            let Some(run) = self.map.run_at(next) else {
+                // everything was given out: now it has to prove true
+                for number in 0..self.slots.len() as u16 {
+                    self.finish(number)?;
+                }
+                return Ok(0);
+            };
+            (self.run, self.given) = (run, 0);
+            if let RunSource::Source(number, index) = run.from {
+                self.seek(number, index)?;
+            }
+        }
+        let left = u64::from(self.run.count) * self.block_size - self.given;
+        let wanted = left.min(out.len() as u64) as usize;
+        let out = &mut out[..wanted];
+        let count = match self.run.from {
+            RunSource::Zeros => {
+                out.fill(0);
+                wanted
+            }
+            RunSource::Source(number, _) => match &mut self.slots[usize::from(number)] {
+                Slot::Open(source, _) => source.next_bytes(out)?,
+                _ => return Err(Error::new(Code::Internal, "a source of a chain is not open")),
+            },
+            RunSource::Spool => {
+                let spool = self.spool.as_ref().ok_or_else(no_spool)?;
+                let place = u64::from(self.run.block) * self.block_size + self.given;
+                spool
+                    .read_exact_at(out, place)
+                    .map_err(|error| Error::io("read", std::path::Path::new("the combined file"), &error))?;
+                wanted
+            }
+        };
+        self.given += count as u64;
+        Ok(count)
+    }
+}
+
+impl Read for Combiner {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.failed {
+            return Err(io::Error::other("the combined file failed before"));
+        }
+        let mut filled = 0;
+        // whole buffers: what follows is hashed and written piece by piece
+        while filled < out.len() {
+            match self.give(&mut out[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) => {
+                    self.failed = true;
+                    return Err(io::Error::other(error));
+                }
+            }
+        }
+        Ok(filled)
+    }
+}
+
+fn no_spool() -> Error {
+    Error::new(Code::Internal, "a combined file has no spool")
+}

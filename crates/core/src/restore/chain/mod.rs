@@ -1,0 +1,393 @@
+//! A backup with everything that it builds on: the newest first, the full one last. A full backup is a chain of one.
+//!
+//! To a restore a chain looks like one backup: [`Chain::inventory`] has the files of the cluster, and
+//! [`Chain::open_file`] gives their plain bytes, those of changed blocks already combined with what is older.
+
+mod block_map;
+mod checks;
+mod combine;
+#[cfg(test)]
+mod history;
+mod label;
+mod manifest;
+mod pieces;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use self::checks::name_of;
+use self::combine::{Combiner, Sources, Workshop};
+use self::pieces::Piece;
+use self::source::Source;
+use super::evidence::Evidence;
+use super::inventory::{BackupFile, Inventory};
+use super::job::Job;
+use super::source::{Keys, PlainStream, StoredBackup};
+use crate::block::{BlockShape, IncrementalHeader};
+use crate::digest::{DigestKind, DigestValue};
+use crate::{Code, Error, Result};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+pub(super) use self::manifest::write_manifest;
+
+/// Open sources of all threads together: each has a decoder and a buffer, about a mebibyte and a half.
+const OPEN_SOURCES: usize = 96;
+
+const LABEL: &[u8] = b"backup_label";
+
+/// How a chain is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ChainOptions {
+    /// Accept a chain in which page checksums were enabled between two backups.
+    pub allow_mixed_checksums: bool,
+}
+
+/// Backups that build on one another, checked to belong together.
+pub struct Chain {
+    /// Newest first. The lists of the older ones are not kept.
+    backups: Vec<StoredBackup>,
+    /// What the combined files are made of, newest first, by [`BackupFile::sources`].
+    pieces: Vec<Vec<Piece>>,
+    /// The `backup_label` of the cluster, where it is not the stored one.
+    label: Option<Vec<u8>>,
+    shape: BlockShape,
+    remarks: Mutex<Remarks>,
+}
+
+/// What was odd in files of changed blocks and does not stop a restore.
+#[derive(Debug, Default)]
+struct Remarks {
+    misaligned: Odd,
+    overlong: Odd,
+    stale: Odd,
+}
+
+#[derive(Debug, Default)]
+struct Odd {
+    count: u64,
+    first: Option<String>,
+}
+
+impl Odd {
+    fn add(&mut self, count: u64, name: impl FnOnce() -> String) {
+        if count > 0 {
+            self.count += count;
+            self.first.get_or_insert_with(name);
+        }
+    }
+
+    fn tell(&self, text: impl FnOnce(u64, &str) -> String, into: &mut Vec<String>) {
+        if let Some(first) = &self.first {
+            into.push(text(self.count, first));
+        }
+    }
+}
+
+impl Chain {
+    /// Opens the backups in `directories`, newest first, and checks that each builds on the next one and that every
+    /// file that is needed is there.
+    ///
+    /// # Errors
+    /// `USAGE` without any directory, or when a key is missing; `IO`; `CORRUPT` when a list is damaged, or naming the
+    /// backup, the file and what to do when the chain is not whole.
+    pub fn open<P: AsRef<Path>>(directories: &[P], keys: &Keys, options: ChainOptions) -> Result<Self> {
+        let mut backups = Vec::with_capacity(directories.len());
+        for directory in directories {
+            backups.push(StoredBackup::open(directory.as_ref(), keys.clone())?);
+        }
+        if backups.is_empty() || backups.len() > block_map::MAX_SOURCES {
+            let message = format!("{} backups are no chain", backups.len());
+            return Err(Error::new(Code::Usage, message));
+        }
+        if backups.len() == 1 {
+            checks::check_alone(&backups[0])?;
+            return Ok(Self::of_one(backups.swap_remove(0)));
+        }
+        for backup in &backups {
+            backup.check_key()?;
+        }
+        let checked = checks::check(&backups, options.allow_mixed_checksums)?;
+        let pieces = pieces::resolve(&mut backups)?;
+        backups[0].inventory.warnings.extend(checked.warnings);
+        let mut this = Self {
+            backups,
+            pieces,
+            label: None,
+            shape: checked.shape,
+            remarks: Mutex::default(),
+        };
+        this.replace_label(&checked.label);
+        this.measure()?;
+        Ok(this)
+    }
+
+    /// A full backup.
+    pub(crate) fn of_one(backup: StoredBackup) -> Self {
+        Self {
+            backups: vec![backup],
+            pieces: Vec::new(),
+            label: None,
+            shape: BlockShape {
+                block_size: 0,
+                relseg_size: 0,
+            },
+            remarks: Mutex::default(),
+        }
+    }
+
+    /// The newest backup; its inventory is that of the cluster.
+    #[must_use]
+    pub fn newest(&self) -> &StoredBackup {
+        &self.backups[0]
+    }
+
+    /// The files of the cluster.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.newest().inventory
+    }
+
+    /// How many backups there are.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.backups.len()
+    }
+
+    /// How many files are combined.
+    pub(crate) fn combined(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The label of the cluster, where it is not the stored one.
+    pub(crate) fn label(&self) -> Option<&[u8]> {
+        self.label.as_deref()
+    }
+
+    /// # Errors
+    /// As [`StoredBackup::check_key`].
+    pub(crate) fn check_key(&self) -> Result<()> {
+        self.backups.iter().try_for_each(StoredBackup::check_key)
+    }
+
+    /// The digest that the new manifest wants of a file; `None` for files that are as they were.
+    pub(crate) fn wanted_digest(&self, file: &BackupFile) -> Option<DigestKind> {
+        file.sources?;
+        self.inventory()
+            .manifest
+            .as_ref()
+            .and_then(|manifest| manifest.algorithm.digest_kind())
+    }
+
+    /// The label without the lines about a parent takes the place of the stored one.
+    fn replace_label(&mut self, stored: &[u8]) {
+        let stripped = label::without_parent(stored);
+        let digest = DigestKind::Blake3.of(&stripped);
+        let files = &mut self.backups[0].inventory.files;
+        if let Some(file) = files.iter_mut().find(|file| &*file.path == LABEL) {
+            file.size = Some(stripped.len() as u64);
+            file.evidence = Evidence::Plain(DigestKind::Blake3, digest);
+        }
+        self.label = Some(stripped);
+    }
+
+    /// Sets the size of every combined file; where no list tells it, its header is read.
+    fn measure(&mut self) -> Result<()> {
+        let mut files = std::mem::take(&mut self.backups[0].inventory.files);
+        for file in &mut files {
+            let Some(pieces) = file.sources.and_then(|index| self.pieces.get_mut(index as usize)) else {
+                continue;
+            };
+            for piece in pieces.iter_mut().filter(|piece| piece.size.is_none()) {
+                let entry = piece.file(&file.path);
+                piece.size = Some(self.backups[usize::from(piece.backup)].measure(&entry)?);
+            }
+            let proved = pieces.iter().all(|piece| piece.evidence != Evidence::None);
+            file.evidence = if proved { Evidence::Sources } else { Evidence::None };
+            let blocks = match file.block_length {
+                Some(blocks) => blocks,
+                None => open_piece(&self.backups, self.shape, &pieces[0], &file.path)?
+                    .1
+                    .map_or(0, |header| header.block_length()),
+            };
+            file.size = Some(u64::from(blocks) * u64::from(self.shape.block_size));
+        }
+        self.backups[0].inventory.files = files;
+        Ok(())
+    }
+
+    /// Opens a file of the cluster. `spool` gives the file that is being made, open for reading and writing, where the
+    /// oldest blocks of a very long chain are brought together; `workers` share the number of files that may be open.
+    ///
+    /// # Errors
+    /// `IO`, `CORRUPT`, `USAGE` when a key is missing, `CANCELLED`.
+    pub fn open_file(
+        &self,
+        file: &BackupFile,
+        workers: usize,
+        job: &Job,
+        spool: &dyn Fn() -> Result<File>,
+    ) -> Result<PlainStream> {
+        if let Some(label) = self.label().filter(|_| &*file.path == LABEL) {
+            let path = self.inventory().stored_file(file);
+            return Ok(PlainStream::of(Box::new(io::Cursor::new(label.to_vec())), path));
+        }
+        let Some(pieces) = file.sources.and_then(|index| self.pieces.get(index as usize)) else {
+            return self.newest().open_file(file);
+        };
+        let sources = PieceSources {
+            chain: self,
+            path: &file.path,
+            pieces,
+            job,
+        };
+        let workshop = Workshop {
+            block_size: self.shape.block_size,
+            open_limit: (OPEN_SOURCES / workers.max(1)).max(4),
+            spool,
+        };
+        let combiner = Combiner::new(&sources, &workshop)?;
+        let path = self.backups[0].inventory.stored_file(&pieces[0].file(&file.path));
+        if let Some(expected) = file.size.filter(|size| *size != combiner.size()) {
+            let message = format!(
+                "its header makes {} bytes of it, the list of the backup {expected}",
+                combiner.size()
+            );
+            return Err(file.advise(Error::corrupt(message).at(&path)));
+        }
+        let name = || file.path.escape_ascii().to_string();
+        self.remarks().stale.add(combiner.stale(), name);
+        Ok(PlainStream::of(Box::new(combiner), path))
+    }
+
+    fn remarks(&self) -> std::sync::MutexGuard<'_, Remarks> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was odd in the files that were opened so far.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let remarks = self.remarks();
+        let mut all = Vec::new();
+        remarks.misaligned.tell(
+            |count, first| {
+                format!(
+                    "{count} files of changed blocks are in the misaligned form that pgmoneta 0.20 and 0.21 wrote for \
+                     PostgreSQL 14 to 16, the first is {first}: they were read in that form"
+                )
+            },
+            &mut all,
+        );
+        remarks.overlong.tell(
+            |count, first| {
+                format!(
+                    "{count} files of changed blocks state a truncation length beyond their segment, the first is \
+                     {first}: the end of the segment was taken instead, as later minor releases of PostgreSQL write it"
+                )
+            },
+            &mut all,
+        );
+        remarks.stale.tell(
+            |count, first| {
+                format!(
+                    "{count} blocks had been cut off and grew again without WAL: they are zeros and not the pages from \
+                     before, the first such file is {first}"
+                )
+            },
+            &mut all,
+        );
+        all
+    }
+}
+
+fn open_piece(
+    backups: &[StoredBackup],
+    shape: BlockShape,
+    piece: &Piece,
+    path: &[u8],
+) -> Result<(Source, Option<IncrementalHeader>)> {
+    let backup = &backups[usize::from(piece.backup)];
+    let file = piece.file(path);
+    let size = file.size.unwrap_or_default();
+    let name = file.path.clone();
+    let mut source = Source::open(backup, file)?;
+    if !piece.incremental {
+        return Ok((source, None));
+    }
+    let header = IncrementalHeader::read(&mut source as &mut dyn Read, shape, &name, size);
+    let header = header.map_err(|mut error| {
+        error.message = format!("backup {}: {}", name_of(backup), error.message);
+        source.blame(error)
+    })?;
+    Ok((source, Some(header)))
+}
+
+/// The sources of one combined file.
+struct PieceSources<'a> {
+    chain: &'a Chain,
+    path: &'a [u8],
+    pieces: &'a [Piece],
+    job: &'a Job,
+}
+
+impl Sources for PieceSources<'_> {
+    fn count(&self) -> usize {
+        self.pieces.len()
+    }
+
+    fn whole_blocks(&self, number: u16) -> Option<u64> {
+        let piece = &self.pieces[usize::from(number)];
+        let size = piece.size.unwrap_or_default();
+        (!piece.incremental).then(|| size / u64::from(self.chain.shape.block_size))
+    }
+
+    fn open(&self, number: u16) -> Result<(Source, Option<IncrementalHeader>)> {
+        let piece = &self.pieces[usize::from(number)];
+        open_piece(&self.chain.backups, self.chain.shape, piece, self.path)
+    }
+
+    fn remark(&self, number: u16, header: &IncrementalHeader) {
+        if !header.misaligned && !header.overlong {
+            return;
+        }
+        let piece = &self.pieces[usize::from(number)];
+        let backup = &self.chain.backups[usize::from(piece.backup)];
+        let name = || {
+            backup
+                .inventory
+                .stored_file(&piece.file(self.path))
+                .display()
+                .to_string()
+        };
+        let mut remarks = self.chain.remarks();
+        remarks.misaligned.add(u64::from(header.misaligned), name);
+        remarks.overlong.add(u64::from(header.overlong), name);
+    }
+
+    fn check(&self) -> Result<()> {
+        self.job.check()
+    }
+}
+
+/// The digests of combined files, as they are made.
+pub(super) struct CombinedDigests(Mutex<Vec<Option<DigestValue>>>);
+
+impl CombinedDigests {
+    pub fn new(chain: &Chain) -> Self {
+        Self(Mutex::new(vec![None; chain.combined()]))
+    }
+
+    /// Keeps the digest of a file that was made.
+    pub fn set(&self, file: &BackupFile, digest: Option<DigestValue>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = file.sources.and_then(|index| all.get_mut(index as usize)) {
+            *slot = digest;
+        }
+    }
+
+    fn get(&self, index: u32) -> Option<DigestValue> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(index as usize).copied().flatten()
+    }
+}
