@@ -8,17 +8,21 @@ import type { FileSystemDemand } from '../restore/space.js';
 import type { JsonObject } from './messages.js';
 import type { RestoreWalPlan } from './restore-wal.js';
 
-/** The reply to a restore: the keys of 0.21, and what recovery will do. */
+/**
+ * The reply to a restore: the keys of 0.21, and what recovery will do.
+ * @param odd what the restore found that does not stop it
+ */
 export function restoreResponse(
   server: EffectiveServer,
   { info }: KnownBackup,
   directory: string,
   position: Position,
   plan: RestoreWalPlan | undefined,
+  odd: readonly string[] = [],
 ): JsonObject {
   const lsn = plan?.stopLsn === undefined ? info.endLsn : formatLsn(plan.stopLsn);
   const micros = plan?.stopMicros;
-  const warnings = plan?.warnings ?? [];
+  const warnings = [...(plan?.warnings ?? []), ...odd];
   return {
     Backup: info.label,
     BackupSize: info.backupSize,
@@ -38,7 +42,7 @@ export function restoreResponse(
     ...(micros === undefined ? {} : { StopTime: momentText(micros) }),
     Target: describeRecovery(position, { lsn, micros }),
     WalSegments: plan?.order.segments.length ?? 0,
-    ...(warnings.length === 0 ? {} : { Warnings: [...warnings] }),
+    ...(warnings.length === 0 ? {} : { Warnings: warnings }),
   };
 }
 

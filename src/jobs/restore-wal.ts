@@ -4,6 +4,7 @@ import { readBackupHeader } from '../native/manifest.js';
 import { planRestore } from '../native/restore.js';
 import { listWal, type ScanReport, scanWal, type WalFacts } from '../native/wal-scan.js';
 import { formatLsn, type Lsn, parseLsn, segmentNumber, segmentStart } from '../postgres/types.js';
+import { ancestorsOf } from '../repository/ancestors.js';
 import { isValid, type KnownBackup, listBackups } from '../repository/catalogue.js';
 import { isGone } from '../repository/gone.js';
 import type { ServerPaths } from '../repository/paths.js';
@@ -216,7 +217,8 @@ async function openArchive(
   let { systemIdentifier } = header ?? {};
   let segmentSize = own.wal.segmentSize;
   if (systemIdentifier === undefined || segmentSize === undefined) {
-    const plan = await planRestore(own.directory, masterSecret);
+    const ancestors = ancestorsOf(await listBackups(paths), own.backup, true);
+    const plan = await planRestore([own.directory, ...ancestors.map(({ directory }) => directory)], { masterSecret });
     systemIdentifier ??= plan.systemIdentifier;
     segmentSize ??= plan.walSegmentSize ?? sized.archive.segmentSize;
   }

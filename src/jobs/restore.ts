@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EffectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
-import type { KnownBackup } from '../repository/catalogue.js';
+import { ancestorsOf } from '../repository/ancestors.js';
+import { type KnownBackup, listBackups } from '../repository/catalogue.js';
 import { leaseBackups } from '../repository/leases.js';
 import { lock, lockPatiently } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { type Position, parsePosition } from '../restore/position.js';
 import { type PrimaryConnection, recoverySettings } from '../restore/recovery-settings.js';
 import { fetchCommand } from '../restore/restore-command.js';
-import { type RestoreOrder, rehearseRestore, runRestore } from '../restore/run.js';
+import { type RestoreOrder, type RestoreResult, rehearseRestore, runRestore } from '../restore/run.js';
 import { planTarget, targetLockName } from '../restore/target.js';
 import { chainLabels, usableBackupOf } from './backups.js';
 import type { Job, JobContext } from './context.js';
@@ -58,8 +59,8 @@ export const restoreJob: Job = async (request, context) => {
         ...rehearsalFields(fileSystems, found.plan),
       };
     }
-    const directory = await carryOut(paths, order, context);
-    return restoreResponse(server, found.backup, directory, wish.position, found.plan);
+    const { directory, report } = await carryOut(paths, order, context);
+    return restoreResponse(server, found.backup, directory, wish.position, found.plan, report.warnings);
   } catch (error) {
     throw cancelledAs(error, context, `the restore of ${server.name} was cancelled; nothing of it was kept`);
   } finally {
@@ -77,6 +78,7 @@ interface Wish {
   readonly rehearsal: boolean;
   readonly tablespaceMap: Readonly<Record<string, string>>;
   readonly relativeLinks: boolean;
+  readonly allowMixedChecksums: boolean;
 }
 
 /** What can be refused without looking at anything is refused here. */
@@ -101,6 +103,7 @@ function readWish(request: JsonObject, server: EffectiveServer): Wish {
     rehearsal: flag(request, 'DryRun'),
     tablespaceMap: textMap(request, 'TablespaceMap'),
     relativeLinks: flag(request, 'RelativeLinks'),
+    allowMixedChecksums: flag(request, 'AllowMixedChecksums'),
   };
 }
 
@@ -110,6 +113,8 @@ function primaryOf({ name, host, port, user }: EffectiveServer, label: string): 
 
 interface Found {
   readonly backup: KnownBackup;
+  /** What it builds on, its parent first. */
+  readonly ancestors: readonly KnownBackup[];
   /** Undefined when no position asks for WAL. */
   readonly plan: RestoreWalPlan | undefined;
 }
@@ -126,16 +131,16 @@ async function choose(paths: ServerPaths, server: EffectiveServer, wish: Wish, c
   const workers = workerCount(server.workers, availableParallelism());
   const plan = await planRestoreWal({ paths, identifier, position, fetch, workers, context, named });
   const backup = plan?.backup ?? named;
-  if (backup.info.incremental) {
-    throw new PgmonetaError(
-      'RESTORE_ERROR',
-      `backup ${backup.label} is incremental, and this version restores full backups only`,
-    );
-  }
-  return { backup, plan };
+  const ancestors = ancestorsOf(await listBackups(paths), backup, force && !isChoice(identifier));
+  return { backup, ancestors, plan };
 }
 
-function orderOf(server: EffectiveServer, wish: Wish, { backup, plan }: Found, context: JobContext): RestoreOrder {
+function orderOf(
+  server: EffectiveServer,
+  wish: Wish,
+  { backup, ancestors, plan }: Found,
+  context: JobContext,
+): RestoreOrder {
   const { root, position, force, tablespaceMap, relativeLinks, fetch } = wish;
   const configuration = context.configuration.files.main;
   const command = { node: process.execPath, program: PROGRAM, configuration, server: server.name, home: homedir() };
@@ -143,6 +148,8 @@ function orderOf(server: EffectiveServer, wish: Wish, { backup, plan }: Found, c
     tablespaceMap,
     relativeLinks,
     backup,
+    ancestors,
+    allowMixedChecksums: wish.allowMixedChecksums,
     server: server.name,
     root,
     position,
@@ -160,19 +167,22 @@ function orderOf(server: EffectiveServer, wish: Wish, { backup, plan }: Found, c
   };
 }
 
-async function carryOut(paths: ServerPaths, order: RestoreOrder, context: JobContext): Promise<string> {
+async function carryOut(paths: ServerPaths, order: RestoreOrder, context: JobContext): Promise<RestoreResult> {
   const { server, backup } = order;
   const target = planTarget(order.root, server, backup.label, backup.info.tablespaces, order);
   const targetLockPath = join(paths.root, targetLockName(target));
   const held = await lock(targetLockPath, 'exclusive', `restore to ${target.final}`, 'RESTORE_ACTIVE');
   try {
-    const { directory, report } = await runRestore(order);
+    const result = await runRestore(order);
+    const { directory, report } = result;
+    for (const warning of report.warnings) context.log('warn', `restore of ${server}-${backup.label}: ${warning}`);
     context.log('info', `restored backup ${backup.label} of ${server} to ${directory}`, {
       files: report.files,
+      combined: report.combined,
       bytes: report.bytes,
       segments: order.wal?.segments.length ?? 0,
     });
-    return directory;
+    return result;
   } finally {
     held.release();
   }

@@ -29,6 +29,7 @@ const restore = {
   Force: 'boolean?',
   Wal: 'string?',
   DryRun: 'boolean?',
+  AllowMixedChecksums: 'boolean?',
 } as const;
 
 const rows = {

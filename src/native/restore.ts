@@ -26,8 +26,8 @@ export interface TablespaceDestination {
 
 /** What is restored where. */
 export interface RestoreOptions extends BackupKeys {
-  /** Directory of the backup, `<base_dir>/<server>/backup/<label>`. */
-  readonly backup: string;
+  /** Directories `<base_dir>/<server>/backup/<label>`: the backup, then what it builds on, down to the full one. */
+  readonly backups: readonly string[];
   /** The data directory; absent or empty. */
   readonly target: string;
   /** One for each tablespace of the backup that is not in place. */
@@ -38,12 +38,16 @@ export interface RestoreOptions extends BackupKeys {
   readonly allowUnproven?: boolean | undefined;
   /** Look at page checksums on the way; faults are warnings. */
   readonly checkPages?: boolean | undefined;
+  /** Accept a chain in which page checksums were enabled between two backups. */
+  readonly allowMixedChecksums?: boolean | undefined;
 }
 
 /** What a restore made. Sizes are plain bytes. */
 export interface RestoreReport {
   readonly files: number;
   readonly bytes: number;
+  /** Files that were combined from several backups. */
+  readonly combined: number;
   /** Files restored without proof (only with `allowUnproven`). */
   readonly unproven: number;
   /** Pages looked at; those certainly damaged; those changed during the backup, which replay of WAL replaces. */
@@ -87,11 +91,13 @@ export interface RestorePlan {
   readonly walSegmentSize?: number | undefined;
   readonly dataChecksums?: boolean | undefined;
   readonly encrypted: boolean;
+  /** Files that are combined from several backups. */
+  readonly combined: number;
   readonly warnings: readonly string[];
 }
 
 interface RestoreAddon {
-  planRestore(directory: string, keys: object): Promise<RestorePlan>;
+  planRestore(directories: readonly string[], keys: object, allowMixedChecksums: boolean): Promise<RestorePlan>;
   restoreBackup(options: object, job: NativeJob): Promise<RestoreReport>;
 }
 
@@ -108,30 +114,38 @@ export function keysOf(keys: BackupKeys): object {
 }
 
 /**
- * Computes what restoring a backup will write. Without its key the sizes of an encrypted backup are told as far as
+ * Computes what restoring a backup will write. Without its key the sizes of an encrypted full backup are told as far as
  * lists have them.
- * @throws PgmonetaError IO, CORRUPT when the lists of the backup cannot be read
+ * @param directories of the backup and of what it builds on, down to the full one
+ * @throws PgmonetaError IO, CORRUPT when the lists of a backup cannot be read, or, naming backup and file, when they do
+ * not belong together or something that is needed is missing
  */
-export function planRestore(directory: string, masterSecret?: Buffer): Promise<RestorePlan> {
-  return native(() => addon().planRestore(directory, keysOf({ masterSecret })));
+export function planRestore(
+  directories: readonly string[],
+  options: { readonly masterSecret?: Buffer | undefined; readonly allowMixedChecksums?: boolean } = {},
+): Promise<RestorePlan> {
+  const { masterSecret, allowMixedChecksums } = options;
+  return native(() => addon().planRestore(directories, keysOf({ masterSecret }), allowMixedChecksums ?? false));
 }
 
 /**
- * Restores a backup: every file is read once, checked against the strongest proof at hand and written; the control file
- * comes last, when all else is on disk.
+ * Restores a backup: every file is read once, checked against the strongest proof at hand and written; those of which
+ * the newest backup has only changed blocks are combined on the way. The control file comes last, when all else is on
+ * disk.
  * @throws PgmonetaError USAGE when the target is not empty or a key or destination is missing; CORRUPT with the damaged
  * files; IO; NO_SPACE; CANCELLED. The target then has no control file, and is the caller's to remove.
  */
 export function restoreBackup(options: RestoreOptions, control: JobControl = {}): Promise<RestoreReport> {
-  const { backup, target, workers, allowUnproven, checkPages } = options;
+  const { backups, target, workers, allowUnproven, checkPages, allowMixedChecksums } = options;
   const order = {
-    backup,
+    backups,
     target,
     tablespaces: options.tablespaces.map(({ oid, directory, link }) => ({ oid, directory, link })),
     keys: keysOf(options),
     workers,
     allowUnproven: allowUnproven ?? false,
     checkPages: checkPages ?? false,
+    allowMixedChecksums: allowMixedChecksums ?? false,
   };
   return runJob(control, (job) => addon().restoreBackup(order, job));
 }

@@ -15,6 +15,10 @@ import { copyWal, type WalOrder } from './wal.js';
 /** What is to be restored, and where to. */
 export interface RestoreOrder extends PlacementOptions {
   readonly backup: KnownBackup;
+  /** What the backup builds on, its parent first and a full backup last; empty for a full backup. */
+  readonly ancestors: readonly KnownBackup[];
+  /** Accept that page checksums were enabled between two backups of the chain. */
+  readonly allowMixedChecksums: boolean;
   readonly server: string;
   readonly root: string;
   readonly position: Position;
@@ -55,7 +59,8 @@ interface RestorePlan {
 async function planRestoreOrder(order: RestoreOrder, target: TargetPlan, create: boolean): Promise<RestorePlan> {
   const settings = recoverySettings(order.position, order.primary, order.restoreCommand);
   const existing = await checkTargets(target, order.force);
-  const sizes = await planRestore(order.backup.directory, order.masterSecret);
+  const { masterSecret, allowMixedChecksums } = order;
+  const sizes = await planRestore(directoriesOf(order), { masterSecret, allowMixedChecksums });
   const ofTablespace = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
   const walBytes = (order.wal?.segments.length ?? 0) * (order.wal?.segmentSize ?? 0);
   const fileSystems = await checkRestoreSpace(
@@ -67,6 +72,11 @@ async function planRestoreOrder(order: RestoreOrder, target: TargetPlan, create:
     create,
   );
   return { target, settings, existing, fileSystems };
+}
+
+/** Newest first. */
+function directoriesOf({ backup, ancestors }: RestoreOrder): readonly string[] {
+  return [backup, ...ancestors].map(({ directory }) => directory);
 }
 
 function targetOf(order: RestoreOrder): TargetPlan {
@@ -83,8 +93,8 @@ export async function rehearseRestore(
 }
 
 /**
- * Restores a full backup and the WAL that leads to the target: every byte is checked on its way, `pg_control` and then the name of the directory come
- * last, and a failure leaves nothing that looks like a cluster.
+ * Restores a backup, with all that it builds on, and the WAL that leads to the target: every byte is checked on its
+ * way, `pg_control` and then the name of the directory come last, and a failure leaves nothing that looks like a cluster.
  */
 export async function runRestore(order: RestoreOrder): Promise<RestoreResult> {
   const target = targetOf(order);
@@ -112,7 +122,8 @@ async function writeCluster(order: RestoreOrder, plan: RestorePlan): Promise<Res
   const encryption = cipherOfCode(order.backup.info.encryption);
   const report = await restoreBackup(
     {
-      backup: order.backup.directory,
+      backups: directoriesOf(order),
+      allowMixedChecksums: order.allowMixedChecksums,
       target: building,
       tablespaces: tablespaces.map((entry) => ({
         oid: entry.oid,

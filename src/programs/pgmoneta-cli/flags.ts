@@ -79,6 +79,10 @@ export const RESTORE_FLAGS = {
     options: ['copy', 'fetch'],
     description: 'Copy all WAL that recovery needs (default), or let the restored server fetch it from the repository',
   },
+  'allow-mixed-checksums': {
+    type: 'boolean',
+    description: 'Restore an incremental backup although page checksums were enabled after a backup it builds on',
+  },
   'dry-run': { type: 'boolean', description: 'Tell what would be restored and what it would take; change nothing' },
 } as const satisfies Record<string, Flag>;
 

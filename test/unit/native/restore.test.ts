@@ -12,7 +12,7 @@ afterEach(() => backup.remove());
 
 const target = (): string => join(backup.root, 'restored');
 const order = () => ({
-  backup: backup.directory,
+  backups: [backup.directory],
   target: target(),
   tablespaces: [{ oid: '16384', name: 'fast', directory: join(backup.root, 'fast'), link: '/srv/fast' }],
   workers: 2,
@@ -20,7 +20,7 @@ const order = () => ({
 
 describe('planRestore', () => {
   test('tells what will be written where', async () => {
-    const plan = await planRestore(backup.directory);
+    const plan = await planRestore([backup.directory]);
     expect(plan).toMatchObject({
       label: '20260102030405',
       files: 5,
@@ -40,8 +40,8 @@ describe('planRestore', () => {
   });
 
   test('refuses what is no backup', async () => {
-    await expect(planRestore(join(backup.root, 'none'))).rejects.toMatchObject({ code: 'IO' });
-    await expect(planRestore(backup.root)).rejects.toMatchObject({ code: 'CORRUPT' });
+    await expect(planRestore([join(backup.root, 'none')])).rejects.toMatchObject({ code: 'IO' });
+    await expect(planRestore([backup.root])).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 });
 
