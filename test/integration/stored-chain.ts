@@ -1,6 +1,16 @@
 /** Turns stored backups into the plain directories that PostgreSQL's own tools read, and lets those judge. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import path from 'node:path';
 import { decompressFile } from '../../src/native/codec.js';
 import { decryptFile } from '../../src/native/crypto.js';
@@ -68,15 +78,14 @@ function workDirectory(): string {
 }
 
 /**
- * Lets PostgreSQL judge a chain, oldest backup first: pg_verifybackup every part, pg_combinebackup the whole,
- * pg_verifybackup the result and start it.
- * @returns the running server; remove it, and then the directory
+ * Has a chain, oldest backup first, combined by PostgreSQL: pg_verifybackup every part, pg_combinebackup the whole.
+ * @returns the data directory, not started; its tablespaces stand beside it
  */
-export async function judgeChain(
+export async function combineByReferee(
   pgmoneta: Pgmoneta,
   major: number,
   labels: readonly string[],
-): Promise<{ server: Server; remove: () => Promise<void> }> {
+): Promise<{ directory: string; root: string }> {
   const judge = referee(major);
   if (judge === undefined) throw new Error('no referee');
   const root = workDirectory();
@@ -87,24 +96,68 @@ export async function judgeChain(
     if (verdict.exit !== 0) throw new Error(`pg_verifybackup refuses ${label}: ${verdict.output}`);
     parts.push(plain);
   }
-  const result = path.join(root, 'result');
+  const directory = path.join(root, 'result');
   const newest = labels.at(-1) ?? '';
   const maps = listOf(pgmoneta, newest).Backup.tablespaces.flatMap(({ oid }) => [
     '-T',
-    `${path.join(root, newest)}-${oid}=${result}-${oid}`,
+    `${path.join(root, newest)}-${oid}=${directory}-${oid}`,
   ]);
-  const combined = spawnSync(path.join(judge.bin, 'pg_combinebackup'), [...parts, '-o', result, ...maps], {
+  const combined = spawnSync(path.join(judge.bin, 'pg_combinebackup'), [...parts, '-o', directory, ...maps], {
     encoding: 'utf8',
   });
   if (combined.status !== 0) throw new Error(`pg_combinebackup: ${combined.stderr}`);
-  const verdict = verifyBackup(result, major);
+  return { directory, root };
+}
+
+/**
+ * Lets PostgreSQL judge a chain, oldest backup first: combined, pg_verifybackup of the result, and it starts.
+ * @returns the running server; remove it, and then the directory
+ */
+export async function judgeChain(
+  pgmoneta: Pgmoneta,
+  major: number,
+  labels: readonly string[],
+): Promise<{ server: Server; remove: () => Promise<void> }> {
+  const { directory, root } = await combineByReferee(pgmoneta, major, labels);
+  const verdict = verifyBackup(directory, major);
   if (verdict.exit !== 0) throw new Error(`pg_verifybackup refuses the result: ${verdict.output}`);
   const who = identity();
   if (who) execFileSync('chown', ['-R', `${who.uid}:${who.gid}`, root]);
-  const server = await startExisting(major, result);
+  const server = await startExisting(major, directory);
   const remove = async (): Promise<void> => {
     await server.remove();
     rmSync(root, { recursive: true, force: true });
   };
   return { server, remove };
+}
+
+/** Every regular file below a data directory, tablespaces included, by its path in the cluster. */
+function filesOf(directory: string): Map<string, string> {
+  const found = new Map<string, string>();
+  const look = (relative: string): void => {
+    for (const entry of readdirSync(path.join(directory, relative), { withFileTypes: true })) {
+      const below = path.join(relative, entry.name);
+      if (entry.isFile()) found.set(below, path.join(directory, below));
+      else look(below);
+    }
+  };
+  look('');
+  return found;
+}
+
+/** Paths of the files in which two data directories differ, with the reason; their manifests are not compared. */
+export function differences(ours: string, theirs: string): string[] {
+  const [mine, other] = [filesOf(ours), filesOf(theirs)];
+  const names = [...new Set([...mine.keys(), ...other.keys()])].filter((name) => name !== 'backup_manifest');
+  return names.flatMap((name) => {
+    const [one, two] = [mine.get(name), other.get(name)];
+    if (one === undefined) return [`${name}: not in ours`];
+    if (two === undefined) return [`${name}: only in ours`];
+    if (statSync(one).size !== statSync(two).size)
+      return [`${name}: ${statSync(one).size}, ${statSync(two).size} bytes`];
+    const [left, right] = [readFileSync(one), readFileSync(two)];
+    if (left.equals(right)) return [];
+    const at = left.findIndex((byte, index) => byte !== right[index]);
+    return [`${name}: differs in block ${Math.floor(at / 8192)}`];
+  });
 }
