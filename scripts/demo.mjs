@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The whole story on an embedded PostgreSQL 17: a cluster with data, master key, user, configuration, daemon, full
- * backup, list, info, verify, restore, and the restored cluster compared with its source, row for row.
+ * backup, changes, incremental backup, list, info, verify, restore of the chain, and the restored cluster compared with
+ * its source, row for row.
  * Everything lies in a temporary directory; nothing is left running, whatever happens.
  */
 import { readFileSync } from 'node:fs';
@@ -66,15 +67,26 @@ async function prepare(pgmoneta, user) {
   });
 }
 
-/** @param {Pgmoneta} pgmoneta */
-async function backUp(pgmoneta) {
+/** What happens between two backups. @param {Server} server */
+async function change(server) {
+  await server.sql('UPDATE main_table SET number = number + 1 WHERE id % 50 = 0');
+  await server.sql('DELETE FROM toasted WHERE id > 30; VACUUM toasted');
+  await server.sql('CREATE TABLE later TABLESPACE fast AS SELECT i, md5(i::text) FROM generate_series(1, 5000) i');
+}
+
+/** @param {Pgmoneta} pgmoneta @param {Server} source */
+async function backUp(pgmoneta, source) {
   const cli = (/** @type {string[]} */ ...args) =>
     show(pgmoneta, 'pgmoneta-cli', ['-c', pgmoneta.configuration, ...args]);
   await story.step('A full backup, zstd and AES-256-GCM', () => cli('backup', 'primary'));
+  await story.step('Some rows change, some go, a table comes', () => change(source));
+  await story.step('An incremental backup: what has changed since', () => cli('backup', 'primary', 'newest'));
   await story.step('What there is', () => cli('list-backup', 'primary'));
   await story.step('The details of the newest', () => cli('info', 'primary', 'newest'));
   await story.step('Every stored byte verified, without restoring', () => cli('verify', 'primary', 'newest'));
-  await story.step('The restore', () => cli('restore', 'primary', 'newest', pgmoneta.restored));
+  await story.step('The restore of the incremental backup, combined with the full one on the way', () =>
+    cli('restore', 'primary', 'newest', pgmoneta.restored),
+  );
   const label = pgmoneta.backupsOnDisk().at(-1);
   return path.join(pgmoneta.restored, `primary-${label}`);
 }
@@ -101,7 +113,7 @@ async function tell() {
   const { startServer } = await import('../test/support/server.mjs');
   const { Pgmoneta, section } = await import('../test/support/pgmoneta.mjs');
   const source = await story.step('A PostgreSQL 17 server', async () => {
-    const server = await startServer(17);
+    const server = await startServer(17, { settings: { summarize_wal: 'on' } });
     story.line(
       `   ${await server.value('SHOW server_version')} on ${server.host}:${server.port}, data in ${server.data}`,
     );
@@ -111,7 +123,7 @@ async function tell() {
   const role = await source.createReplicationRole('backup_user', PASSWORD);
   const pgmoneta = new Pgmoneta({ compression: 'zstd', encryption: 'aes-256-gcm' }, [section(source, role)]);
   await prepare(pgmoneta, role.name);
-  const directory = await backUp(pgmoneta);
+  const directory = await backUp(pgmoneta, source);
   await judge(source, directory);
   await story.step('The daemon stops', async () => {
     await show(pgmoneta, 'pgmoneta-cli', ['-c', pgmoneta.configuration, 'shutdown']);
