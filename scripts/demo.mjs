@@ -70,7 +70,8 @@ async function prepare(pgmoneta, user) {
 /** What happens between two backups. @param {Server} server */
 async function change(server) {
   await server.sql('UPDATE main_table SET number = number + 1 WHERE id % 50 = 0');
-  await server.sql('DELETE FROM toasted WHERE id > 30; VACUUM toasted');
+  await server.sql('DELETE FROM toasted WHERE id > 30');
+  await server.sql('VACUUM toasted');
   await server.sql('CREATE TABLE later TABLESPACE fast AS SELECT i, md5(i::text) FROM generate_series(1, 5000) i');
 }
 

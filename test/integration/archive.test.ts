@@ -20,7 +20,11 @@ let directories = 0;
 const newPlace = () => makeDirectory(path.join(scene.pgmoneta.base, `archives-${++directories}`));
 
 beforeAll(async () => {
-  scene = await Scene.open(18, { workload: { rows: 2000 }, settings: { encryption: 'aes-256-gcm' } });
+  scene = await Scene.open(18, {
+    workload: { rows: 2000 },
+    settings: { encryption: 'aes-256-gcm' },
+    server: { settings: { summarize_wal: 'on' } },
+  });
   await addNoise(scene.server, 20);
   await streaming(scene);
   label = await scene.pgmoneta.backup();
@@ -31,7 +35,7 @@ afterAll(() => scene?.close());
 const archive = (...args: string[]) => scene.pgmoneta.must('archive', 'primary', 'newest', ...args);
 
 /** Decrypts, decompresses and unpacks an archive somewhere else; gives the data directory. */
-async function unpacked(file: string): Promise<string> {
+async function unpacked(file: string, backup = label): Promise<string> {
   const { pgmoneta } = scene;
   let name = file;
   for (const verb of ['decrypt', 'decompress']) {
@@ -41,7 +45,7 @@ async function unpacked(file: string): Promise<string> {
   execFileSync('tar', ['-x', '-p', '-f', name, '-C', target]);
   const who = identity();
   if (who) execFileSync('chown', ['-R', `${who.uid}:${who.gid}`, target]);
-  return path.join(target, `primary-${label}`);
+  return path.join(target, `primary-${backup}`);
 }
 
 describe('an archive', () => {
@@ -141,4 +145,18 @@ describe('what stands in the way', () => {
       expect(existsSync(await unpacked(FileName))).toBe(true);
     },
   );
+});
+
+test('of an incremental backup it holds the whole cluster, combined', async () => {
+  await scene.server.sql('UPDATE main_table SET number = number + 1 WHERE id % 10 = 0');
+  const child = (await scene.pgmoneta.must('backup', 'primary', 'newest')).Backup;
+  const expected = await checksumEveryTable(scene.server);
+  const response = await archive(newPlace());
+  expect(response).toMatchObject({ Backup: child, Incremental: true, IncrementalParent: label });
+  const restored = await startExisting(18, await unpacked(response.FileName, child));
+  try {
+    expect(await checksumEveryTable(restored)).toEqual(expected);
+  } finally {
+    await restored.remove();
+  }
 });
