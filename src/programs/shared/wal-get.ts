@@ -5,7 +5,7 @@ import { readConfigurationText } from '../../config/load.js';
 import { asPgmonetaError, PgmonetaError } from '../../errors/index.js';
 import { getWalFile } from '../../jobs/wal-get.js';
 import { FETCH_FAILED } from '../../restore/restore-command.js';
-import { deriveMasterSecretAsync, readMasterKey } from '../../security/index.js';
+import { WalSecret } from './wal-secret.js';
 
 /** A `wal-get` on the command line. */
 export interface WalGetArguments {
@@ -24,14 +24,19 @@ export interface WalGetArguments {
  */
 export async function walGet({ configuration, server, file, target }: WalGetArguments): Promise<number> {
   try {
+    const secret = new WalSecret();
     const request = {
       baseDir: baseDirOf(configuration, server),
       server,
       file,
       target: resolve(target),
-      masterSecret: async () => deriveMasterSecretAsync(await readMasterKey()),
+      masterSecret: () => secret.get(),
     };
-    return (await getWalFile(request)) ? 0 : 1;
+    const got = await getWalFile(request).catch(async (error) => {
+      if (await secret.doubt()) return getWalFile(request);
+      throw error;
+    });
+    return got ? 0 : 1;
   } catch (error) {
     const { message, hint } = asPgmonetaError(error);
     process.stderr.write(`pgmoneta-cli wal-get ${server} ${file}: ${message}\n${hint ? `hint: ${hint}\n` : ''}`);
