@@ -20,6 +20,7 @@ const execute = promisify(execFile);
  * @property {boolean} [outsideConfiguration] Debian's layout: configuration files outside the data directory
  * @property {boolean} [durable] fsync on; tests leave it off
  * @property {Record<string, string | number>} [override] settings given on the command line
+ * @property {Record<string, string>} [environment] what the server finds in its environment beside the usual
  */
 
 /** Rules of every test server: the superuser by trust on the socket, all others by password. */
@@ -115,7 +116,7 @@ export class Server {
     const child = spawn(path.join(this.bin, 'postgres'), args, {
       ...identity(),
       cwd: this.base,
-      env: ENVIRONMENT,
+      env: { ...ENVIRONMENT, ...this.options.environment },
       stdio: ['ignore', log, log],
     });
     this.#process = child;
