@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { range } from './wal/build.js';
 
+/** Time for making hundreds of thousands of names on a busy disk, and for taking them away, in milliseconds. */
+export const LAYING_OUT = 240_000;
+
 /** Lays out whole, empty segments of 1 MiB on timeline 1, from segment 1 on. */
 export function fillWithSegments(directory: string, count: number): void {
   for (const file of range(1, 1, count, '.zstd')) closeSync(openSync(join(directory, file), 'w'));

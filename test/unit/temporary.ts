@@ -8,7 +8,7 @@ const directories: string[] = [];
 
 afterEach(() => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
-});
+}, 240_000);
 
 /** A directory that is gone after the test. */
 export function temporaryDirectory(): string {

@@ -5,7 +5,7 @@ import { readArchive } from '../../../src/wal/archive.js';
 import { gaps } from '../../../src/wal/coverage.js';
 import type { WalExtent } from '../../../src/wal/extent.js';
 import { surveyWal } from '../../../src/wal/survey.js';
-import { cpuOfThread, fillWithSegments } from '../long-archive.js';
+import { cpuOfThread, fillWithSegments, LAYING_OUT } from '../long-archive.js';
 import { refusal, temporaryDirectory } from '../temporary.js';
 import { lsn, MIB, name, tli } from './build.js';
 
@@ -62,15 +62,19 @@ describe('a survey of a directory of WAL', () => {
     expect(error.hint).toMatch(/own base_dir/);
   });
 
-  it('costs the thread that receives WAL nothing that grows with the number of segments', async () => {
-    const directory = temporaryDirectory();
-    fillWithSegments(directory, SEGMENTS);
-    writeFileSync(join(directory, name(1, SEGMENTS + 1, '.partial')), Buffer.alloc(MIB));
-    await surveyWal(temporaryDirectory(), MIB); // the addon is loaded
-    const [survey, spent] = await cpuOfThread(() => surveyWal(directory, MIB, { bytes: true }));
-    expect(survey.timelines).toEqual(new Map([[tli(1), [{ first: 1n, last: BigInt(SEGMENTS) }]]]));
-    expect(survey).toMatchObject({ bytes: MIB, sizeOnDisk: MIB, partials: [{ number: BigInt(SEGMENTS + 1) }] });
-    expect(gaps(survey, lsn('0/100000'))).toEqual([]);
-    expect(spent).toBeLessThan(40);
-  });
+  it(
+    'costs the thread that receives WAL nothing that grows with the number of segments',
+    async () => {
+      const directory = temporaryDirectory();
+      fillWithSegments(directory, SEGMENTS);
+      writeFileSync(join(directory, name(1, SEGMENTS + 1, '.partial')), Buffer.alloc(MIB));
+      await surveyWal(temporaryDirectory(), MIB); // the addon is loaded
+      const [survey, spent] = await cpuOfThread(() => surveyWal(directory, MIB, { bytes: true }));
+      expect(survey.timelines).toEqual(new Map([[tli(1), [{ first: 1n, last: BigInt(SEGMENTS) }]]]));
+      expect(survey).toMatchObject({ bytes: MIB, sizeOnDisk: MIB, partials: [{ number: BigInt(SEGMENTS + 1) }] });
+      expect(gaps(survey, lsn('0/100000'))).toEqual([]);
+      expect(spent).toBeLessThan(40);
+    },
+    LAYING_OUT,
+  );
 });
