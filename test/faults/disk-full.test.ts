@@ -1,37 +1,16 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { canMount, mount } from '../support/disk.mjs';
 import { until } from '../support/processes.mjs';
-import { identity, makeDirectory } from '../support/runtime.mjs';
 import { Scene } from '../support/scene.mjs';
 import { addNoise } from '../support/workload.mjs';
 
-/** Mounting needs root; others get the same error from a limit on the size of files. */
-const root = process.getuid?.() === 0 && canMount();
-
-function canMount(): boolean {
-  const probe = makeDirectory('/tmp/pgm-mount-probe');
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', probe], { stdio: 'ignore' });
-    execFileSync('umount', [probe], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(probe, { recursive: true, force: true });
-  }
-}
-
 let scene: Scene;
-const mounted: string[] = [];
+const mounted: (() => void)[] = [];
 
-function mount(directory: string, megabytes: number) {
-  makeDirectory(directory);
-  const { uid, gid } = identity() ?? { uid: 0, gid: 0 };
-  const options = `size=${megabytes}m,uid=${uid},gid=${gid},mode=0700`;
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', directory]);
-  mounted.push(directory);
+function mounting(directory: string, megabytes: number) {
+  mounted.push(mount(directory, megabytes));
 }
 
 beforeAll(async () => {
@@ -40,14 +19,14 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await scene?.pgmoneta.stop();
-  for (const directory of mounted) execFileSync('umount', ['-l', directory]);
+  for (const unmount of mounted) unmount();
   await scene?.close();
 });
 
-describe.runIf(root)('on a small file system', () => {
+describe.runIf(canMount())('on a small file system', () => {
   beforeAll(async () => {
     // The daemon keeps two plain segments of WAL there (the open one and its spare), 16 MiB each.
-    mount(scene.pgmoneta.repository, 160);
+    mounting(scene.pgmoneta.repository, 160);
     await scene.pgmoneta.start();
   });
 
@@ -87,7 +66,7 @@ describe.runIf(root)('on a small file system', () => {
 
   test('a restore that cannot fit is refused before a byte is written', async () => {
     const small = path.join(scene.pgmoneta.base, 'small');
-    mount(small, 20);
+    mounting(small, 20);
     const result = await scene.pgmoneta.json('restore', 'primary', 'newest', small);
     expect(result.exit).toBe(3);
     expect(result.document.Outcome.Error).toBe(601);
@@ -97,7 +76,7 @@ describe.runIf(root)('on a small file system', () => {
 
   test('tablespaces are counted on their own file system', async () => {
     const small = path.join(scene.pgmoneta.base, 'small-ts');
-    mount(small, 1);
+    mounting(small, 1);
     const args = ['restore', 'primary', 'newest', scene.pgmoneta.restored, '--tablespace-map', `fast=${small}/ts`];
     const result = await scene.pgmoneta.json(...args);
     expect(result.exit).toBe(3);
@@ -107,7 +86,7 @@ describe.runIf(root)('on a small file system', () => {
 
   test('a disk that fills up during a restore leaves no cluster behind', async () => {
     const medium = path.join(scene.pgmoneta.base, 'medium');
-    mount(medium, 110);
+    mounting(medium, 110);
     const running = scene.pgmoneta.launch('pgmoneta-cli', [
       '-c',
       scene.pgmoneta.configuration,
