@@ -4,6 +4,7 @@ import { formatLsn } from '../postgres/index.js';
 import type { BackupInfo } from '../repository/backup-info.js';
 import { codecOf, compressionCode, encryptionCode } from '../repository/codes.js';
 import type { BackupLabelFile } from './backup-label.js';
+import type { ExtraOutcome } from './extra.js';
 import type { StreamedBackup } from './stream.js';
 import { tablespaceDirectory } from './tablespace-name.js';
 import type { BackupStart } from './take.js';
@@ -19,6 +20,8 @@ export interface BackupOutcome {
   readonly incrementalFiles: number;
   readonly linkedFiles: number;
   readonly linkedBytes: number;
+  /** What became of the setting `extra`. */
+  readonly extra: ExtraOutcome;
 }
 
 /** The content of `backup.info`. */
@@ -27,7 +30,7 @@ export function describeBackup(
   received: ReceivedSummary,
   streamed: StreamedBackup,
   label: BackupLabelFile,
-): BackupOutcome {
+): Omit<BackupOutcome, 'extra'> {
   const { order, begun } = start;
   const { facts, parent } = order;
   const seconds = (Date.now() - begun) / 1000;
@@ -58,6 +61,7 @@ export function describeBackup(
     incremental: parent !== undefined,
     parent: parent?.backup.label ?? '',
     comments: '',
+    // 0.21 reads EXTRA over the comments and loses both: what there is stands in extra/ and in backup.sha512.
     extra: '',
   };
   const { files, incrementalFiles, linkedFiles, linkedBytes } = received;

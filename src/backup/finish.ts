@@ -6,6 +6,7 @@ import { formatBackupInfo } from '../repository/backup-info.js';
 import { renameDurable } from '../repository/durable.js';
 import { parseBackupLabel } from './backup-label.js';
 import { type BackupOutcome, describeBackup, jsonHeader } from './describe.js';
+import { fetchExtra } from './extra.js';
 import { checkLineage } from './incremental.js';
 import type { StreamedBackup } from './stream.js';
 import type { BackupStart } from './take.js';
@@ -27,11 +28,14 @@ export async function finishBackup(
   checkLineage(labelFile, order.parent);
   checkWalRange(streamed, order.facts.walSegmentSize, received.walFiles);
   const outcome = describeBackup(start, received, streamed, labelFile);
+  if (order.server.extra.length > 0) order.onProgress('Extra files', 0, 0);
+  const extra = await fetchExtra(directory, order);
+  for (const problem of extra.problems) order.warn(problem);
   order.onProgress('Publish', 0, 0);
   await receiver.finish(jsonHeader(start, received, streamed, labelFile), formatBackupInfo(outcome.info));
   order.signal.throwIfAborted();
   await renameDurable(directory, join(order.paths.backups, label));
-  return outcome;
+  return { ...outcome, extra };
 }
 
 /** The stream, its backup_label, its manifest and its pg_control have to speak of one and the same server. */

@@ -99,13 +99,15 @@ async function clear(staging: string): Promise<void> {
 }
 
 function response(server: string, outcome: BackupOutcome): JsonObject {
-  const { info, files, incrementalFiles, linkedFiles, linkedBytes } = outcome;
+  const { info, files, incrementalFiles, linkedFiles, linkedBytes, extra } = outcome;
   return {
     Backup: info.label,
     BackupSize: info.backupSize,
     BiggestFileSize: info.biggestFile,
     Compression: info.compression,
     Encryption: info.encryption,
+    ExtraFiles: extra.files,
+    ...(extra.problems.length === 0 ? {} : { ExtraProblems: [...extra.problems] }),
     Incremental: info.incremental,
     IncrementalFiles: incrementalFiles,
     IncrementalParent: info.parent,

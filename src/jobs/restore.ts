@@ -8,6 +8,7 @@ import { type KnownBackup, listBackups } from '../repository/catalogue.js';
 import { leaseBackups } from '../repository/leases.js';
 import { lock, lockPatiently } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
+import { restoreExtra } from '../restore/extra.js';
 import { type Position, parsePosition } from '../restore/position.js';
 import { type PrimaryConnection, recoverySettings } from '../restore/recovery-settings.js';
 import { fetchCommand } from '../restore/restore-command.js';
@@ -60,7 +61,10 @@ export const restoreJob: Job = async (request, context) => {
       };
     }
     const { directory, report } = await carryOut(paths, order, context);
-    return restoreResponse(server, found.backup, directory, wish.position, found.plan, report.warnings);
+    return {
+      ...restoreResponse(server, found.backup, directory, wish.position, found.plan, report.warnings),
+      ...(await bringExtra(server.name, found.backup, wish.extra, context)),
+    };
   } catch (error) {
     throw cancelledAs(error, context, `the restore of ${server.name} was cancelled; nothing of it was kept`);
   } finally {
@@ -79,6 +83,8 @@ interface Wish {
   readonly tablespaceMap: Readonly<Record<string, string>>;
   readonly relativeLinks: boolean;
   readonly allowMixedChecksums: boolean;
+  /** Where the files go that the backup has beside the cluster; undefined leaves them where they are. */
+  readonly extra: string | undefined;
 }
 
 /** What can be refused without looking at anything is refused here. */
@@ -104,6 +110,7 @@ function readWish(request: JsonObject, server: EffectiveServer): Wish {
     tablespaceMap: textMap(request, 'TablespaceMap'),
     relativeLinks: flag(request, 'RelativeLinks'),
     allowMixedChecksums: flag(request, 'AllowMixedChecksums'),
+    extra: optionalText(request, 'Extra'),
   };
 }
 
@@ -186,6 +193,20 @@ async function carryOut(paths: ServerPaths, order: RestoreOrder, context: JobCon
   } finally {
     held.release();
   }
+}
+
+/** The cluster is complete by now: what goes wrong here is told, and takes nothing back. */
+async function bringExtra(
+  server: string,
+  backup: KnownBackup,
+  directory: string | undefined,
+  context: JobContext,
+): Promise<JsonObject> {
+  if (directory === undefined) return {};
+  context.progress({ phase: 'Extra files', done: 0, total: 0, unit: 'bytes' });
+  const { files, problems } = await restoreExtra(backup, directory, context);
+  for (const problem of problems) context.log('warn', `restore of ${server}-${backup.label}: ${problem}`);
+  return { ExtraFiles: files, ...(problems.length === 0 ? {} : { ExtraProblems: [...problems] }) };
 }
 
 function cancelledAs(error: unknown, context: JobContext, message: string): unknown {

@@ -30,6 +30,7 @@ const restore = {
   Wal: 'string?',
   DryRun: 'boolean?',
   AllowMixedChecksums: 'boolean?',
+  Extra: 'string?',
 } as const;
 
 const rows = {

@@ -33,6 +33,7 @@ export {
 } from './replication.js';
 export { firstRow, type Parameter, type QueryResult, type Value } from './result.js';
 export { connectServer, probeServer, readFacts, type ServerAddress, serverOptions } from './server.js';
+export { openServerFiles, type ServerFile, type ServerFiles } from './server-files.js';
 export { readSummaries, type WalSummaries, type WalSummary } from './summaries.js';
 export * from './types.js';
 export { type UploadManifestOptions, uploadManifest } from './upload-manifest.js';

@@ -2,7 +2,7 @@ import { PgmonetaError } from '../errors/index.js';
 import type { ServerFacts } from './facts.js';
 
 /** What a server is to be used for. */
-export type Purpose = 'backup' | 'server-compression' | 'incremental' | 'wal' | 'extra';
+export type Purpose = 'backup' | 'server-compression' | 'incremental' | 'wal';
 
 interface Requirement {
   readonly purposes: readonly Purpose[];
@@ -91,14 +91,6 @@ const REQUIREMENTS: readonly Requirement[] = [
           hint: SUMMARIZE,
         },
       ),
-  },
-  {
-    purposes: ['extra'],
-    met: ({ extensionVersion }) => extensionVersion !== null,
-    error: (_, server) =>
-      new PgmonetaError('POSTGRES_UNSUPPORTED', `server ${server} has no extension pgmoneta_ext in database postgres`, {
-        hint: 'install pgmoneta_ext on the server and run in database postgres: CREATE EXTENSION pgmoneta_ext; - or remove extra from the configuration',
-      }),
   },
 ];
 

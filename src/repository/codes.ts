@@ -16,6 +16,19 @@ export function codecOf(setting: string): CodecName {
   return ALGORITHMS.find((algorithm) => algorithm === name) ?? 'none';
 }
 
+const SUFFIXES: Readonly<Record<CodecName, string>> = {
+  none: '',
+  gzip: '.gz',
+  zstd: '.zstd',
+  lz4: '.lz4',
+  bzip2: '.bz2',
+};
+
+/** What a stored file has at the end of its name, by the settings `compression` and `encryption`: `.zstd.aes`. */
+export function storedSuffix(compression: string, encryption: string): string {
+  return `${SUFFIXES[codecOf(compression)]}${encryption === 'none' ? '' : '.aes'}`;
+}
+
 /** The number of a `compression` setting. */
 export function compressionCode(setting: string): number {
   const algorithm = ALGORITHMS.indexOf(codecOf(setting));

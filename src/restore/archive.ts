@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type StoredFileReport, StoredFileWriter } from '../native/stored.js';
+import { storedSuffix } from '../repository/codes.js';
 import { renameDurable } from '../repository/durable.js';
 import { tarSize, tarTree } from './tar-tree.js';
 import { buildingName } from './target.js';
@@ -10,14 +11,6 @@ export const GCM_LIMIT = 2 ** 36 - 32;
 
 /** What data that does not shrink grows by when it is compressed, at most. */
 const GROWTH = 1.01;
-
-const SUFFIXES: Readonly<Record<string, string>> = {
-  none: '',
-  gzip: '.gz',
-  zstd: '.zstd',
-  lz4: '.lz4',
-  bzip2: '.bz2',
-};
 
 /** An archive to be written. */
 export interface ArchiveOrder {
@@ -41,7 +34,7 @@ export interface ArchiveOrder {
 
 /** The path of an archive: `<name>.tar`, then the suffixes of codec and cipher. */
 export function archivePath(directory: string, name: string, codec: string, encryption: string): string {
-  return join(directory, `${name}.tar${SUFFIXES[codec] ?? ''}${encryption === 'none' ? '' : '.aes'}`);
+  return join(directory, `${name}.tar${storedSuffix(codec, encryption)}`);
 }
 
 /**

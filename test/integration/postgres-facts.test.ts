@@ -94,7 +94,6 @@ describe.each(MAJORS)('facts of PostgreSQL %i', (major) => {
     expect(codes(facts, 'server-compression')).toEqual(major < 15 ? ['POSTGRES_UNSUPPORTED'] : []);
     // Too old, or summarize_wal is off.
     expect(codes(facts, 'incremental')).toEqual(['POSTGRES_UNSUPPORTED']);
-    expect(codes(facts, 'extra')).toEqual(['POSTGRES_UNSUPPORTED']);
   });
 });
 

@@ -69,7 +69,7 @@ export const SERVER_OWN_OPTIONS = {
   }),
   extra: option(commas('a comma list of paths on the server'), [], {
     reload: 'hot',
-    help: 'Files and directories of the server that are backed up too; needs pgmoneta_ext.',
+    help: 'Files and directories on the host of the server that are backed up too; the user has to be allowed to read them.',
   }),
 };
 

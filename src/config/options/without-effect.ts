@@ -26,7 +26,6 @@ export const MAIN_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
 
 /** The same for keys of servers. */
 export const SERVER_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
-  'extra',
   'hot_standby',
   'hot_standby_overrides',
   'hot_standby_tablespaces',

@@ -83,6 +83,11 @@ export const RESTORE_FLAGS = {
     type: 'boolean',
     description: 'Restore an incremental backup although page checksums were enabled after a backup it builds on',
   },
+  extra: {
+    type: 'option',
+    helpValue: 'DIR',
+    description: 'Put the extra files of the backup below this directory, under the paths they had on the server',
+  },
   'dry-run': { type: 'boolean', description: 'Tell what would be restored and what it would take; change nothing' },
 } as const satisfies Record<string, Flag>;
 
