@@ -24,10 +24,18 @@ async function commandOf(pid: number): Promise<string> {
   return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
 }
 
+/** Whether a process has ended and only its parent has not taken note yet, as in containers without an init. */
+async function isZombie(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The name in parentheses may hold anything; the state follows the last of them.
+  return /^ [ZX]/.test(stat.slice(stat.lastIndexOf(')') + 1));
+}
+
 /** Whether a PID file's content belongs to a daemon that is still there. */
 async function isLive(text: string): Promise<boolean> {
   const pid = Number.parseInt(text, 10);
   if (!Number.isSafeInteger(pid) || pid <= 1 || pid === process.pid || !alive(pid)) return false;
+  if (await isZombie(pid)) return false;
   const command = await commandOf(pid);
   return command === '' || command.includes('pgmoneta');
 }
