@@ -17,7 +17,7 @@ export function sizeOf(directory) {
 }
 
 /** Runs a shell command, measured. @param {string} command @param {number | undefined} server */
-async function shell(command, server) {
+export async function shell(command, server) {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   let child;
   const work = () =>
@@ -35,7 +35,7 @@ async function shell(command, server) {
 }
 
 /** Runs a command of the product, measured. @param {Scene} scene @param {string[]} args */
-async function product(scene, args) {
+export async function product(scene, args) {
   const { pgmoneta, server } = scene;
   const daemon = pgmoneta.pid ?? 0;
   return measure({

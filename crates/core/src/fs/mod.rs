@@ -1,6 +1,7 @@
 //! The only way in which files are created, locked, synchronised and removed. What these functions report as done
 //! is durable.
 
+mod ahead;
 mod copy;
 mod durable;
 mod exchange;
@@ -9,6 +10,7 @@ mod lock;
 mod space;
 mod tree;
 
+pub use ahead::WriteAhead;
 pub use copy::{copy_file, hash_file_sha512};
 pub use durable::{
     DurableFile, Existing, create_directory_exclusive, create_new, sync_directory, sync_parent,

@@ -11,7 +11,7 @@ use super::plan::page_rules;
 use super::pool::run_pool;
 use super::target::{Destination, Target};
 use crate::block::read_control;
-use crate::fs::{TreeSync, create_new, sync_directory};
+use crate::fs::{TreeSync, WriteAhead, create_new, sync_directory};
 use crate::{Code, Error, Result};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
@@ -318,11 +318,13 @@ impl Run<'_> {
         };
         let mut stream = self.chain.open_file(file, self.workers, self.job, &spool)?;
         let kind = self.chain.wanted_digest(file).or(file.evidence.plain_kind());
+        let mut ahead = WriteAhead::default();
         let result = pass.run(file, kind, &mut stream, &mut |piece| {
-            output
-                .write_all(piece)
-                .map_err(|error| Error::io("write", place, &error))
+            let written = output.write_all(piece);
+            ahead.wrote(output, piece.len());
+            written.map_err(|error| Error::io("write", place, &error))
         })?;
+        ahead.end(output);
         file.prove(result.size, result.digest, result.stored_digest)
             .map_err(|error| error.at(&stream.path))?;
         self.digests.set(file, result.digest);
