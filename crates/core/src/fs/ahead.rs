@@ -17,7 +17,7 @@ impl WriteAhead {
     pub fn wrote(&mut self, file: &File, count: usize) {
         self.written += count as u64;
         if self.written - self.started >= STRIDE {
-            start(file, self.started, self.written - self.started);
+            start_write_back(file, self.started, self.written - self.started);
             self.started = self.written;
         }
     }
@@ -26,14 +26,15 @@ impl WriteAhead {
     /// at once.
     pub fn end(&mut self, file: &File) {
         if self.started > 0 && self.written > self.started {
-            start(file, self.started, self.written - self.started);
+            start_write_back(file, self.started, self.written - self.started);
             self.started = self.written;
         }
     }
 }
 
+/// Asks the system to begin with writing these bytes of a file to disk. Only a hint: what fails shows up at the sync.
 #[cfg(target_os = "linux")]
-fn start(file: &File, offset: u64, length: u64) {
+pub fn start_write_back(file: &File, offset: u64, length: u64) {
     use std::os::fd::AsRawFd;
     let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else {
         return;
@@ -45,8 +46,9 @@ fn start(file: &File, offset: u64, length: u64) {
     }
 }
 
+/// Elsewhere the system begins when it likes.
 #[cfg(not(target_os = "linux"))]
-fn start(_: &File, _: u64, _: u64) {}
+pub fn start_write_back(_: &File, _: u64, _: u64) {}
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ mod lock;
 mod space;
 mod tree;
 
-pub use ahead::WriteAhead;
+pub use ahead::{WriteAhead, start_write_back};
 pub use copy::{copy_file, hash_file_sha512};
 pub use durable::{
     DurableFile, Existing, create_directory_exclusive, create_new, sync_directory, sync_parent,

@@ -3,7 +3,7 @@
 use super::options::Sealing;
 use crate::cipher::Sealer;
 use crate::digest::{Digest, DigestKind};
-use crate::fs::create_new;
+use crate::fs::{create_new, start_write_back};
 use crate::{Error, Result};
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -165,22 +165,3 @@ pub fn create_directory(path: &Path) -> Result<()> {
         made => made.map_err(|error| Error::io("create directory", path, &error)),
     }
 }
-
-/// Spreads the writing to disk over the backup, so that little is left for the sync at its end. Only a hint: errors
-/// show again at the sync.
-#[cfg(target_os = "linux")]
-fn start_write_back(file: &File, from: u64, length: u64) {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open while `file` lives; the call touches no memory of ours.
-    unsafe {
-        libc::sync_file_range(
-            file.as_raw_fd(),
-            from as i64,
-            length as i64,
-            libc::SYNC_FILE_RANGE_WRITE,
-        );
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn start_write_back(_: &File, _: u64, _: u64) {}

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use super::decoder::{Options, WalDecoder};
 use super::lsn::{Lsn, check_segment_size};
-use crate::fs::{create_new, sync_directory};
+use crate::fs::{create_new, start_write_back, sync_directory};
 use crate::{Code, Error, Result};
 
 /// Bytes after which the system is asked to begin with writing to disk, so that the sync finds little to do.
@@ -457,24 +457,6 @@ fn reserve(file: &File, size: u64) -> std::io::Result<()> {
 fn reserve(_: &File, _: u64) -> std::io::Result<()> {
     Ok(())
 }
-
-#[cfg(target_os = "linux")]
-fn start_write_back(file: &File, from: u64, length: u64) {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open while `file` lives; the call touches no memory of ours. Only a hint: errors show
-    // again at the sync.
-    unsafe {
-        libc::sync_file_range(
-            file.as_raw_fd(),
-            from as i64,
-            length as i64,
-            libc::SYNC_FILE_RANGE_WRITE,
-        );
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn start_write_back(_: &File, _: u64, _: u64) {}
 
 /// Looks at the header of every page before it is written: the address has to be the place where it goes.
 #[derive(Debug)]
