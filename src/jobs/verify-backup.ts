@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asPgmonetaError } from '../errors/index.js';
+import { writeFileDurable } from '../native/fs.js';
 import { type VerifyFinding, type VerifyReport, verifyBackup } from '../native/verify.js';
 import { isValid, type KnownBackup, listBackups, type StoredBackup } from '../repository/catalogue.js';
 import { cipherOfCode } from '../repository/codes.js';
@@ -66,7 +67,9 @@ export async function verifyStored(order: VerifyOrder, context: JobContext): Pro
     { files: report.files, bytes: report.bytes },
   );
   try {
-    const valid = await settle(order, verdict, before, context);
+    const valid = failed.some(({ path, reason }) => path === BACKUP_FILES.info && reason !== 'unreadable')
+      ? await condemnDescription(order, context)
+      : await settle(order, verdict, before, context);
     const labels = (await listBackups(paths)).map(({ label }) => label);
     await rememberVerification(paths, backup.label, verification, labels, context.signal);
     return { report, verification, valid, problem: undefined };
@@ -148,6 +151,32 @@ async function descriptionIsRight(
   } finally {
     held.release();
   }
+}
+
+/**
+ * A description that is damaged itself says from now on that the backup is not valid, and nothing else of it changes: its
+ * digest in `backup.sha512` stays what an undamaged copy can be told by.
+ */
+async function condemnDescription({ paths, server, backup }: VerifyOrder, context: JobContext): Promise<false> {
+  const place = join(backup.directory, BACKUP_FILES.info);
+  const held = await lockPatiently(
+    paths.infoLock,
+    'exclusive',
+    `verify of ${server}`,
+    'REPOSITORY_LOCKED',
+    INFO_PATIENCE,
+    context.signal,
+  );
+  try {
+    const text = await readFile(place, 'latin1').catch(() => '');
+    if (/^STATUS=1$/m.test(text)) {
+      await writeFileDurable(place, Buffer.from(text.replace(/^STATUS=1$/m, 'STATUS=0'), 'latin1'), { replace: true });
+    }
+  } finally {
+    held.release();
+  }
+  context.log('error', `${place} is damaged: put it back from another copy, or delete the backup`, { server });
+  return false;
 }
 
 /** @returns whether the backup is valid now */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { give } from '../support/runtime.mjs';
 import { Scene } from '../support/scene.mjs';
 import { addNoise } from '../support/workload.mjs';
 
@@ -52,13 +53,13 @@ describe.each(FORMS)('compression %s, encryption %s', (compression, encryption, 
       renameSync(stored(), `${scene.pgmoneta.base}/original`);
       writeFileSync(stored(), original, { mode: 0o600 });
       DAMAGE[kind]?.(stored());
+      // Otherwise the daemon could not even read it, which is another fault.
+      if (existsSync(stored())) give(stored());
     });
-    afterAll(() => renameSync(`${scene.pgmoneta.base}/original`, stored()));
-
-    test('verify names the file, and ends with 3', async () => {
-      const result = await scene.pgmoneta.json('verify', 'primary', label);
-      expect(result.exit).toBe(3);
-      expect(JSON.stringify(result.document)).toContain(path.basename(relation));
+    afterAll(async () => {
+      renameSync(`${scene.pgmoneta.base}/original`, stored());
+      // The verification has made the backup invalid; with its file back another one makes it valid again.
+      await scene.pgmoneta.must('verify', 'primary', label);
     });
 
     test('restore refuses, names the file, and leaves nothing', async () => {
@@ -70,6 +71,13 @@ describe.each(FORMS)('compression %s, encryption %s', (compression, encryption, 
           existsSync(path.join(scene.pgmoneta.restored, name, 'global/pg_control')),
         ),
       ).toEqual([]);
+    });
+
+    test('verify names the file, ends with 3, and the backup is no longer valid', async () => {
+      const result = await scene.pgmoneta.json('verify', 'primary', label);
+      expect(result.exit).toBe(3);
+      expect(JSON.stringify(result.document)).toContain(path.basename(relation));
+      expect((await scene.pgmoneta.must('info', 'primary', label)).Valid).toBe('no');
     });
 
     test('the next backup does not inherit it', async () => {
