@@ -14,6 +14,7 @@ import {
   scanWal,
   type WalRecord,
 } from '../../src/native/wal-scan.js';
+import { until } from '../support/processes.mjs';
 import { NO_REFEREES, referee } from '../support/referees.mjs';
 import { type Server, startServer } from '../support/server.mjs';
 
@@ -350,6 +351,8 @@ describe.each(MAJORS)('WAL of PostgreSQL %i', (major) => {
     writeFileSync(path.join(server.data, 'recovery.signal'), '');
     server.options.override = { ...server.options.override, restore_command: '/bin/false' };
     await server.start();
+    // A hot standby answers before it is promoted.
+    await until('the end of recovery', async () => (await server.value('SELECT pg_is_in_recovery()')) === 'f');
     await point('on the new timeline');
     // A restore point is written to disk with the next commit.
     await server.sql('CREATE TABLE flushed ()');
