@@ -9,6 +9,7 @@ pub mod fs;
 pub mod manifest;
 pub mod receive;
 pub mod restore;
+pub mod rollup;
 pub mod stored;
 pub mod tar;
 pub mod verify;

@@ -112,6 +112,17 @@ impl Front {
         }
     }
 
+    /// Takes members that come from no tar, within an archive that has begun.
+    pub fn members(&mut self) -> Result<&mut Builder> {
+        match self.demuxer {
+            Some(_) => Ok(&mut self.builder),
+            None => Err(Error::new(
+                Code::Usage,
+                "a member came before the beginning of an archive",
+            )),
+        }
+    }
+
     /// The archive is complete.
     pub fn end(&mut self) -> Result<()> {
         match self.demuxer.take() {

@@ -4,7 +4,7 @@ use super::buffers::Waker;
 use super::compare::compare;
 use super::directories::DirectoryLog;
 use super::finish::Lists;
-use super::front::{Front, Sealed};
+use super::front::{Builder, Front, Sealed};
 use super::journal::Journal;
 use super::links::LinkSource;
 use super::naming::Archive;
@@ -16,6 +16,7 @@ use super::summary::{Received, summarise};
 use super::worker::Worker;
 use crate::digest::{Digest, DigestKind};
 use crate::fs::{TreeSync, create_new, remove_tree};
+use crate::tar::{Member, Sink};
 use crate::{Code, Error, Result};
 use std::fs::File;
 use std::io::{self, Write};
@@ -181,6 +182,37 @@ impl Receiver {
             Intake::Closed => Err(out_of_turn("archive data came after the check")),
         };
         self.stop_on_error(taken)?;
+        Ok(self.shared.buffers.below_budget())
+    }
+
+    /// The next member of the archive, for a backup that is made from others and comes from no server: its data is given
+    /// to [`Self::member_data`], all `size` bytes of it, and then it is ended.
+    pub fn begin_member(&mut self, member: Member) -> Result<()> {
+        self.with_members(|members| members.begin(member)).map(drop)
+    }
+
+    /// Takes the next bytes of the member. `false` asks to pause until [`Watch::on_drained`] calls.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn member_data(&mut self, bytes: &[u8]) -> Result<bool> {
+        self.with_members(|members| members.data(bytes))
+    }
+
+    /// The member is complete.
+    pub fn end_member(&mut self) -> Result<()> {
+        self.with_members(Sink::end).map(drop)
+    }
+
+    fn with_members(&mut self, work: impl FnOnce(&mut Builder) -> Result<()>) -> Result<bool> {
+        self.shared.healthy()?;
+        let done = match &mut self.intake {
+            Intake::Plain(front) => front.members().and_then(work),
+            _ => Err(out_of_turn(
+                "members are taken by an open receiver without a codec of the server alone",
+            )),
+        };
+        self.stop_on_error(done)?;
         Ok(self.shared.buffers.below_budget())
     }
 

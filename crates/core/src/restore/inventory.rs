@@ -16,8 +16,8 @@ pub struct BackupFile {
     /// Index into [`Inventory::tablespaces`], for files that are stored beside `data/`.
     pub tablespace: Option<u16>,
     pub(crate) wrapping: Wrapping,
-    /// Group access of the mode in the source cluster.
-    pub group_access: bool,
+    /// Permission bits in the source cluster.
+    pub mode: u32,
     /// Plain bytes, where a list tells.
     pub size: Option<u64>,
     /// Stored bytes as recorded, or as found for backups that record none.
@@ -59,6 +59,8 @@ pub struct Inventory {
     /// Directories of the cluster, empty ones too.
     pub directories: Vec<Box<[u8]>>,
     pub tablespaces: Vec<StoredTablespace>,
+    /// Symbolic links of the cluster and their targets there, where a list tells.
+    pub links: Vec<(Vec<u8>, Vec<u8>)>,
     /// Files that a list names and that are not stored.
     pub missing: Vec<Vec<u8>>,
     /// Stored files that no list names (outside `pg_wal`), relative to the directory of the backup.

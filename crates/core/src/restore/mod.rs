@@ -36,6 +36,10 @@ pub use run::{RestoreOptions, RestoreReport, restore};
 pub use source::{Keys, PlainStream, StoredBackup};
 pub use target::Destination;
 
+#[cfg(test)]
+pub(crate) use chain::history;
+pub(crate) use chain::{CombinedDigests, write_entries};
+pub(crate) use inventory::split_tablespace;
 pub(crate) use pass::{Pass, PassResult};
 pub(crate) use plan::page_rules;
 pub(crate) use pool::run_pool;

@@ -27,6 +27,7 @@ pub fn read(directory: &Path) -> Result<Inventory> {
         files: Vec::new(),
         directories: Vec::new(),
         tablespaces: Vec::new(),
+        links: Vec::new(),
         missing: Vec::new(),
         surplus: Vec::new(),
         manifest: None,
@@ -45,7 +46,7 @@ pub fn read(directory: &Path) -> Result<Inventory> {
                 }
             }
             BackupRecord::Directory { path, .. } => inventory.directories.push(path.into_boxed_slice()),
-            BackupRecord::Link { .. } => {}
+            BackupRecord::Link { path, target } => inventory.links.push((path, target)),
         }
     }
     add_empty_tablespaces(&mut inventory);
@@ -74,7 +75,7 @@ fn entry(inventory: &mut Inventory, file: &StoredFile) -> Result<BackupFile> {
         path: file.path.clone().into_boxed_slice(),
         tablespace,
         wrapping,
-        group_access: file.mode & 0o040 != 0,
+        mode: file.mode,
         size: Some(file.size),
         stored_size: file.stored_size,
         block_length: file.block_length,

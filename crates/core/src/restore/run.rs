@@ -327,7 +327,7 @@ impl Run<'_> {
         ahead.end(output);
         file.prove(result.size, result.digest, result.stored_digest)
             .map_err(|error| error.at(&stream.path))?;
-        self.digests.set(file, result.digest);
+        self.digests.set(file, result.size, result.digest);
         self.set_mode(place)?;
         Ok(result)
     }

@@ -37,6 +37,8 @@ pub struct PlainStream {
     pub reader: Box<dyn Read + Send>,
     /// The stored file, for messages.
     pub path: PathBuf,
+    /// Plain bytes, where that is known before they are read.
+    pub size: Option<u64>,
     tally: Arc<Mutex<Tally>>,
 }
 
@@ -47,12 +49,17 @@ struct Tally {
 
 impl PlainStream {
     /// Bytes that come from no single stored file; `path` is for messages.
-    pub(super) fn of(reader: Box<dyn Read + Send>, path: PathBuf) -> Self {
+    pub(super) fn of(reader: Box<dyn Read + Send>, path: PathBuf, size: Option<u64>) -> Self {
         let tally = Arc::new(Mutex::new(Tally {
             bytes: 0,
             digest: None,
         }));
-        Self { reader, path, tally }
+        Self {
+            reader,
+            path,
+            size,
+            tally,
+        }
     }
 
     /// Size and SHA-512 of the stored bytes, after the reader has ended. The digest is absent when it was not asked for.
@@ -198,7 +205,7 @@ impl StoredBackup {
     }
 
     /// Plain bytes of a file of which no list tells the size: it is unpacked.
-    pub(super) fn measure(&self, file: &BackupFile) -> Result<u64> {
+    pub(crate) fn measure(&self, file: &BackupFile) -> Result<u64> {
         let mut stream = self.open_hashed(file, false)?;
         let size = io::copy(&mut stream.reader, &mut io::sink());
         size.map_err(|error| Error::reading(&stream.path, &error))
@@ -238,7 +245,12 @@ impl StoredBackup {
             };
         }
         let reader = decoder(file.wrapping.codec, reader);
-        Ok(PlainStream { reader, path, tally })
+        Ok(PlainStream {
+            reader,
+            path,
+            size: file.size,
+            tally,
+        })
     }
 }
 

@@ -86,7 +86,7 @@ impl<'a> Target<'a> {
         }
         let group_access = inventory
             .find(b"global/pg_control")
-            .is_some_and(|file| file.group_access);
+            .is_some_and(|file| file.mode & 0o040 != 0);
         Ok(Self {
             root,
             spaces,

@@ -310,10 +310,11 @@ impl Fixture {
         let cipher = self.form.cipher.map_or("none", CipherMode::name);
         let header = format!(
             "{{\"label\":\"{}\",\"systemIdentifier\":\"77\",\"majorVersion\":{},\"startLsn\":\"0/2000028\",\
-             \"encryption\":\"{cipher}\",\"blockSize\":8192,\
+             \"compression\":\"{}\",\"encryption\":\"{cipher}\",\"blockSize\":8192,\
              \"tablespaces\":[{{\"oid\":\"16384\",\"name\":\"fast\",\"path\":\"/mnt/fast\"}}]}}",
             self.label,
-            self.major()
+            self.major(),
+            self.form.codec.name()
         );
         let mut writer = BackupJsonWriter::new(Vec::new(), &path, &header).unwrap();
         for (file, bytes) in &self.image {

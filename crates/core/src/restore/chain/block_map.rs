@@ -11,9 +11,11 @@ const ZEROS: u16 = u16::MAX;
 const STALE: u16 = u16::MAX - 1;
 /// Already brought together in the file that is being made.
 const SPOOLED: u16 = u16::MAX - 2;
+/// Not in the file of changed blocks that is being made.
+const ABSENT: u16 = u16::MAX - 3;
 
 /// Most sources of one file.
-pub const MAX_SOURCES: usize = SPOOLED as usize;
+pub const MAX_SOURCES: usize = ABSENT as usize;
 
 /// Sources are numbered from the newest, which is 0.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub enum RunSource {
     Source(u16, u32),
     /// The file that is being made.
     Spool,
+    /// Nothing is written: an older backup has them.
+    Absent,
 }
 
 /// Blocks that follow one another in the combined file and in their source.
@@ -114,6 +118,27 @@ impl BlockMap {
         numbers.map(|(number, _)| number as u16).collect()
     }
 
+    /// Makes it the map of a file of changed blocks, which builds on older backups: blocks that no source has are left
+    /// to those, but where the file had been cut off they are zeros, said aloud. Answers the blocks that are in it.
+    pub fn changed_only(&mut self) -> Vec<u32> {
+        let (cut, limit) = (self.cut as usize, self.limit as usize);
+        for (block, source) in self.source.iter_mut().enumerate() {
+            if *source == ZEROS && !(cut..limit).contains(&block) {
+                *source = ABSENT;
+            }
+        }
+        let numbered = self.source.iter().zip(0u32..);
+        numbered
+            .filter(|(source, _)| **source != ABSENT)
+            .map(|(_, block)| block)
+            .collect()
+    }
+
+    /// Truncation length of the newest.
+    pub fn truncation(&self) -> u32 {
+        self.limit
+    }
+
     /// Says that the blocks of these sources are in the file that is being made.
     pub fn spool(&mut self, sources: &[u16]) {
         for source in &mut self.source {
@@ -131,13 +156,14 @@ impl BlockMap {
         let zeros = |source: u16| matches!(source, ZEROS | STALE);
         let follows = |at: usize| match kind {
             ZEROS | STALE => zeros(source[at]),
-            SPOOLED => source[at] == SPOOLED,
+            SPOOLED | ABSENT => source[at] == kind,
             _ => source[at] == kind && index[at] == index[0] + at as u32,
         };
         let count = (1..source.len()).find(|at| !follows(*at)).unwrap_or(source.len()) as u32;
         let from = match kind {
             ZEROS | STALE => RunSource::Zeros,
             SPOOLED => RunSource::Spool,
+            ABSENT => RunSource::Absent,
             _ => RunSource::Source(kind, index[0]),
         };
         Some(Run { block, count, from })

@@ -1,6 +1,7 @@
 //! What can be known of a chain before the first byte is written: that its backups belong together, in this order.
 
 use super::super::source::StoredBackup;
+use super::ChainOptions;
 use super::label::{self, Label, MAX_LABEL};
 use crate::block::{BlockShape, ControlFile, read_control};
 use crate::{Error, Result};
@@ -23,7 +24,7 @@ struct Member<'a> {
 /// What the checks found.
 pub struct Checked {
     pub shape: BlockShape,
-    /// The newest `backup_label`, as it is stored.
+    /// The newest `backup_label`, with the lines about a parent that the oldest one has.
     pub label: Vec<u8>,
     pub warnings: Vec<String>,
 }
@@ -32,7 +33,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// `CORRUPT` naming the backup, what does not fit, and what to do; what reading fails with.
-pub fn check(backups: &[StoredBackup], allow_mixed_checksums: bool) -> Result<Checked> {
+pub fn check(backups: &[StoredBackup], options: ChainOptions) -> Result<Checked> {
     let members = backups.iter().map(member).collect::<Result<Vec<_>>>()?;
     let Some((newest, older)) = members.split_first() else {
         return Err(Error::new(crate::Code::Usage, "a chain has at least one backup"));
@@ -47,7 +48,7 @@ pub fn check(backups: &[StoredBackup], allow_mixed_checksums: bool) -> Result<Ch
                  change since have no checksum",
                 newest.name, member.name
             );
-            if !allow_mixed_checksums {
+            if !options.allow_mixed_checksums {
                 return Err(Error::corrupt(message).at(newest.directory).hint(format!(
                     "take a full backup; or restore backup {}, or any backup before page checksums were enabled",
                     member.name
@@ -61,6 +62,7 @@ pub fn check(backups: &[StoredBackup], allow_mixed_checksums: bool) -> Result<Ch
     }
     if let Some(oldest) = members.last()
         && let Some(from) = oldest.label.from
+        && !options.roll_up
     {
         return Err(missing_parent(oldest.name, from).at(oldest.directory));
     }
@@ -68,10 +70,13 @@ pub fn check(backups: &[StoredBackup], allow_mixed_checksums: bool) -> Result<Ch
         block_size: newest.control.block_size,
         relseg_size: newest.control.relseg_size,
     };
-    let label = members.into_iter().next().map(|member| member.label_bytes);
+    let mut label = label::without_parent(&newest.label_bytes);
+    if let Some(oldest) = members.last() {
+        label.extend(label::parent_lines(&oldest.label_bytes));
+    }
     Ok(Checked {
         shape,
-        label: label.unwrap_or_default(),
+        label,
         warnings,
     })
 }

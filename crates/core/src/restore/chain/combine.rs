@@ -6,7 +6,7 @@
 
 use super::block_map::{BlockMap, Run, RunSource};
 use super::source::Source;
-use crate::block::IncrementalHeader;
+use crate::block::{BlockShape, IncrementalHeader};
 use crate::{Code, Error, Result};
 use std::fs::File;
 use std::io::{self, Read};
@@ -64,6 +64,9 @@ pub struct Combiner {
     map: BlockMap,
     slots: Vec<Slot>,
     block_size: u64,
+    /// Header of a file of changed blocks.
+    head: io::Cursor<Vec<u8>>,
+    size: u64,
     run: Run,
     /// Bytes of the run that were given out.
     given: u64,
@@ -73,7 +76,7 @@ pub struct Combiner {
 
 /// Limits and places of combining.
 pub struct Workshop<'a> {
-    pub block_size: u32,
+    pub shape: BlockShape,
     /// Most sources that are open at a time, at least 2.
     pub open_limit: usize,
     /// Gives the file that is being made, open for reading and writing.
@@ -81,7 +84,8 @@ pub struct Workshop<'a> {
 }
 
 impl Combiner {
-    /// Reads all headers and gets ready to merge.
+    /// Reads all headers and gets ready to merge. Without a whole file among the sources a file of changed blocks
+    /// comes out.
     ///
     /// # Errors
     /// `CORRUPT`, `IO`, `CANCELLED`.
@@ -90,10 +94,11 @@ impl Combiner {
         let count = sources.count();
         let mut slots = Vec::with_capacity(count);
         let mut map: Option<BlockMap> = None;
-        let mut open = 0;
+        let (mut open, mut whole) = (0, false);
         for number in 0..count as u16 {
             sources.check()?;
             if let Some(blocks) = sources.whole_blocks(number) {
+                whole = true;
                 if let Some(map) = &mut map {
                     map.add_whole(number, blocks);
                 }
@@ -121,7 +126,14 @@ impl Combiner {
                 Slot::Closed(Seen::of(&header))
             });
         }
-        let map = map.ok_or_else(|| Error::new(Code::Internal, "a combined file has no source"))?;
+        let mut map = map.ok_or_else(|| Error::new(Code::Internal, "a combined file has no source"))?;
+        let block_size = u64::from(workshop.shape.block_size);
+        let (mut head, mut size) = (Vec::new(), u64::from(map.length()) * block_size);
+        if !whole {
+            let blocks = map.changed_only();
+            head = IncrementalHeader::encode(workshop.shape, map.truncation(), &blocks)?;
+            size = head.len() as u64 + blocks.len() as u64 * block_size;
+        }
         let run = Run {
             block: 0,
             count: 0,
@@ -130,7 +142,9 @@ impl Combiner {
         let mut this = Self {
             map,
             slots,
-            block_size: u64::from(workshop.block_size),
+            block_size,
+            head: io::Cursor::new(head),
+            size,
             run,
             given: 0,
             spool: None,
@@ -142,7 +156,7 @@ impl Combiner {
 
     /// Bytes of the combined file.
     pub fn size(&self) -> u64 {
-        u64::from(self.map.length()) * self.block_size
+        self.size
     }
 
     /// Blocks that were left as zeros though an older backup has something there.
@@ -252,8 +266,12 @@ impl Combiner {
     }
 
     fn give(&mut self, out: &mut [u8]) -> Result<usize> {
+        let head = self.head.read(out).unwrap_or(0);
+        if head > 0 {
+            return Ok(head);
+        }
         let size = u64::from(self.run.count) * self.block_size;
-        if self.given == size {
+        if self.given == size || self.run.from == RunSource::Absent {
             let next = self.run.block + self.run.count;
             let Some(run) = self.map.run_at(next) else {
                 // everything was given out: now it has to prove true
@@ -263,6 +281,9 @@ impl Combiner {
                 return Ok(0);
             };
             (self.run, self.given) = (run, 0);
+            if run.from == RunSource::Absent {
+                return self.give(out);
+            }
             if let RunSource::Source(number, index) = run.from {
                 self.seek(number, index)?;
             }
@@ -275,6 +296,7 @@ impl Combiner {
                 out.fill(0);
                 wanted
             }
+            RunSource::Absent => 0,
             RunSource::Source(number, _) => match &mut self.slots[usize::from(number)] {
                 Slot::Open(source, _) => source.next_bytes(out)?,
                 _ => return Err(Error::new(Code::Internal, "a source of a chain is not open")),

@@ -88,6 +88,16 @@ pub fn without_parent(bytes: &[u8]) -> Vec<u8> {
         .collect()
 }
 
+/// The lines about a parent.
+pub fn parent_lines(bytes: &[u8]) -> Vec<u8> {
+    bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| line.starts_with(FROM_LSN) || line.starts_with(FROM_TIMELINE))
+        .flatten()
+        .copied()
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +126,10 @@ mod tests {
                 })
             );
             assert_eq!(without_parent(text.as_bytes()), FULL.as_bytes());
+            assert_eq!(
+                [FULL.as_bytes(), &parent_lines(text.as_bytes())].concat(),
+                text.as_bytes()
+            );
         }
         assert_eq!(without_parent(FULL.as_bytes()), FULL.as_bytes());
     }

@@ -7,7 +7,7 @@ mod block_map;
 mod checks;
 mod combine;
 #[cfg(test)]
-mod history;
+pub(crate) mod history;
 mod label;
 mod manifest;
 mod pieces;
@@ -23,7 +23,7 @@ use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::job::Job;
 use super::source::{Keys, PlainStream, StoredBackup};
-use crate::block::{BlockShape, IncrementalHeader};
+use crate::block::{BlockShape, IncrementalHeader, whole_path};
 use crate::digest::{DigestKind, DigestValue};
 use crate::{Code, Error, Result};
 use std::fs::File;
@@ -31,7 +31,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-pub(super) use self::manifest::write_manifest;
+pub(crate) use self::manifest::{write_entries, write_manifest};
 
 /// Open sources of all threads together: each has a decoder and a buffer, about a mebibyte and a half.
 const OPEN_SOURCES: usize = 96;
@@ -43,6 +43,8 @@ const LABEL: &[u8] = b"backup_label";
 pub struct ChainOptions {
     /// Accept a chain in which page checksums were enabled between two backups.
     pub allow_mixed_checksums: bool,
+    /// The chain is to become one stored backup: the oldest may be incremental, and then the whole is.
+    pub roll_up: bool,
 }
 
 /// Backups that build on one another, checked to belong together.
@@ -102,6 +104,9 @@ impl Chain {
             let message = format!("{} backups are no chain", backups.len());
             return Err(Error::new(Code::Usage, message));
         }
+        if backups.len() == 1 && options.roll_up {
+            return Err(Error::new(Code::Usage, "one backup alone cannot be rolled up"));
+        }
         if backups.len() == 1 {
             checks::check_alone(&backups[0])?;
             return Ok(Self::of_one(backups.swap_remove(0)));
@@ -109,8 +114,8 @@ impl Chain {
         for backup in &backups {
             backup.check_key()?;
         }
-        let checked = checks::check(&backups, options.allow_mixed_checksums)?;
-        let pieces = pieces::resolve(&mut backups)?;
+        let checked = checks::check(&backups, options)?;
+        let pieces = pieces::resolve(&mut backups, options.roll_up)?;
         backups[0].inventory.warnings.extend(checked.warnings);
         let mut this = Self {
             backups,
@@ -119,7 +124,7 @@ impl Chain {
             shape: checked.shape,
             remarks: Mutex::default(),
         };
-        this.replace_label(&checked.label);
+        this.replace_label(checked.label);
         this.measure()?;
         Ok(this)
     }
@@ -181,16 +186,15 @@ impl Chain {
             .and_then(|manifest| manifest.algorithm.digest_kind())
     }
 
-    /// The label without the lines about a parent takes the place of the stored one.
-    fn replace_label(&mut self, stored: &[u8]) {
-        let stripped = label::without_parent(stored);
-        let digest = DigestKind::Blake3.of(&stripped);
+    /// The label of what the chain becomes takes the place of the stored one.
+    fn replace_label(&mut self, label: Vec<u8>) {
+        let digest = DigestKind::Blake3.of(&label);
         let files = &mut self.backups[0].inventory.files;
         if let Some(file) = files.iter_mut().find(|file| &*file.path == LABEL) {
-            file.size = Some(stripped.len() as u64);
+            file.size = Some(label.len() as u64);
             file.evidence = Evidence::Plain(DigestKind::Blake3, digest);
         }
-        self.label = Some(stripped);
+        self.label = Some(label);
     }
 
     /// Sets the size of every combined file; where no list tells it, its header is read.
@@ -200,12 +204,18 @@ impl Chain {
             let Some(pieces) = file.sources.and_then(|index| self.pieces.get_mut(index as usize)) else {
                 continue;
             };
+            let changed = only_changed(pieces);
             for piece in pieces.iter_mut().filter(|piece| piece.size.is_none()) {
-                let entry = piece.file(&file.path);
+                let entry = piece.file(&whole_name(&file.path, changed));
                 piece.size = Some(self.backups[usize::from(piece.backup)].measure(&entry)?);
             }
             let proved = pieces.iter().all(|piece| piece.evidence != Evidence::None);
             file.evidence = if proved { Evidence::Sources } else { Evidence::None };
+            if changed {
+                // known when all headers were read
+                file.size = None;
+                continue;
+            }
             let blocks = match file.block_length {
                 Some(blocks) => blocks,
                 None => open_piece(&self.backups, self.shape, &pieces[0], &file.path)?
@@ -232,24 +242,26 @@ impl Chain {
     ) -> Result<PlainStream> {
         if let Some(label) = self.label().filter(|_| &*file.path == LABEL) {
             let path = self.inventory().stored_file(file);
-            return Ok(PlainStream::of(Box::new(io::Cursor::new(label.to_vec())), path));
+            let bytes = io::Cursor::new(label.to_vec());
+            return Ok(PlainStream::of(Box::new(bytes), path, file.size));
         }
         let Some(pieces) = file.sources.and_then(|index| self.pieces.get(index as usize)) else {
             return self.newest().open_file(file);
         };
+        let whole = whole_name(&file.path, only_changed(pieces));
         let sources = PieceSources {
             chain: self,
-            path: &file.path,
+            path: &whole,
             pieces,
             job,
         };
         let workshop = Workshop {
-            block_size: self.shape.block_size,
+            shape: self.shape,
             open_limit: (OPEN_SOURCES / workers.max(1)).max(4),
             spool,
         };
         let combiner = Combiner::new(&sources, &workshop)?;
-        let path = self.backups[0].inventory.stored_file(&pieces[0].file(&file.path));
+        let path = self.backups[0].inventory.stored_file(&pieces[0].file(&whole));
         if let Some(expected) = file.size.filter(|size| *size != combiner.size()) {
             let message = format!(
                 "its header makes {} bytes of it, the list of the backup {expected}",
@@ -259,7 +271,8 @@ impl Chain {
         }
         let name = || file.path.escape_ascii().to_string();
         self.remarks().stale.add(combiner.stale(), name);
-        Ok(PlainStream::of(Box::new(combiner), path))
+        let size = combiner.size();
+        Ok(PlainStream::of(Box::new(combiner), path, Some(size)))
     }
 
     fn remarks(&self) -> std::sync::MutexGuard<'_, Remarks> {
@@ -299,6 +312,17 @@ impl Chain {
         );
         all
     }
+}
+
+/// Whether a file of changed blocks comes out of these sources.
+fn only_changed(pieces: &[Piece]) -> bool {
+    pieces.last().is_some_and(|piece| piece.incremental)
+}
+
+/// The path of the whole file, of which a combined file may have only changed blocks.
+fn whole_name(path: &[u8], changed: bool) -> Vec<u8> {
+    let whole = changed.then(|| whole_path(path)).flatten();
+    whole.unwrap_or_else(|| path.to_vec())
 }
 
 fn open_piece(
@@ -371,22 +395,30 @@ impl Sources for PieceSources<'_> {
 }
 
 /// The digests of combined files, as they are made.
-pub(super) struct CombinedDigests(Mutex<Vec<Option<DigestValue>>>);
+pub(crate) struct CombinedDigests(Mutex<Vec<Option<Made>>>);
+
+/// A combined file.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    size: u64,
+    /// Of the kind that the manifest has.
+    digest: Option<DigestValue>,
+}
 
 impl CombinedDigests {
     pub fn new(chain: &Chain) -> Self {
         Self(Mutex::new(vec![None; chain.combined()]))
     }
 
-    /// Keeps the digest of a file that was made.
-    pub fn set(&self, file: &BackupFile, digest: Option<DigestValue>) {
+    /// Keeps size and digest of a file that was made.
+    pub fn set(&self, file: &BackupFile, size: u64, digest: Option<DigestValue>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = file.sources.and_then(|index| all.get_mut(index as usize)) {
-            *slot = digest;
+            *slot = Some(Made { size, digest });
         }
     }
 
-    fn get(&self, index: u32) -> Option<DigestValue> {
+    fn get(&self, index: u32) -> Option<Made> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(index as usize).copied().flatten()
     }

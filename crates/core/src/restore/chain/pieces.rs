@@ -7,6 +7,7 @@ use super::super::suffix::Wrapping;
 use super::checks::name_of;
 use crate::block::{incremental_path, whole_path};
 use crate::{Error, Result};
+use std::collections::HashSet;
 
 /// How many files an error names.
 const NAMED: usize = 20;
@@ -50,7 +51,7 @@ impl Piece {
             path: path.into_boxed_slice(),
             tablespace: self.tablespace,
             wrapping: self.wrapping,
-            group_access: false,
+            mode: 0o600,
             size: self.size,
             stored_size: self.stored_size,
             block_length: None,
@@ -61,11 +62,12 @@ impl Piece {
 }
 
 /// Takes the files of changed blocks of the newest backup for the files that they become, and finds what each is made
-/// of. The lists of the older backups are given up.
+/// of. The lists of the older backups are given up. In a roll-up those that are whole in none of them stay files of
+/// changed blocks.
 ///
 /// # Errors
 /// `CORRUPT` naming the backups and files when something is missing or there twice.
-pub fn resolve(backups: &mut [StoredBackup]) -> Result<Vec<Vec<Piece>>> {
+pub fn resolve(backups: &mut [StoredBackup], roll_up: bool) -> Result<Vec<Vec<Piece>>> {
     let Some((newest, older)) = backups.split_first_mut() else {
         return Ok(Vec::new());
     };
@@ -109,6 +111,20 @@ pub fn resolve(backups: &mut [StoredBackup]) -> Result<Vec<Vec<Piece>>> {
             .files
             .sort_unstable_by(|a, b| a.path.cmp(&b.path));
         open = resolve_in(backup, number, &child, open, &mut pieces)?;
+    }
+    if roll_up {
+        let changed: HashSet<usize> = open.iter().map(|(_, combined)| *combined).collect();
+        let files = &mut newest.inventory.files;
+        for file in files.iter_mut() {
+            if file
+                .sources
+                .is_some_and(|index| changed.contains(&(index as usize)))
+            {
+                file.path = incremental_path(&file.path).into_boxed_slice();
+            }
+        }
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        return Ok(pieces);
     }
     if let (Some((path, _)), Some(oldest)) = (open.first(), older.last()) {
         let message = format!(

@@ -484,6 +484,7 @@ fn mixed_page_checksums_can_be_accepted() {
     again(&history, 0);
     let accept = ChainOptions {
         allow_mixed_checksums: true,
+        ..ChainOptions::default()
     };
     let chain = Chain::open(&directories(&history, 2), &keys(), accept).unwrap();
     let report = restore(&chain, &options(&history.backups[2].stored, 2), &Job::default()).unwrap();
