@@ -1,6 +1,8 @@
 import { PgmonetaError } from '../errors/index.js';
 import { native, nativeSync } from './errors.js';
+import { type JobControl, type NativeJob, runJob } from './job.js';
 import { loadAddon } from './load.js';
+import { type BackupKeys, keysOf } from './restore.js';
 
 /** What a receiver is asked to do. */
 export interface ReceiverOptions {
@@ -95,6 +97,16 @@ export interface FinishedSummary {
   readonly syncElapsed: number;
 }
 
+/** What was rolled up. */
+export interface RollUpReport {
+  readonly files: number;
+  /** Plain bytes. */
+  readonly bytes: number;
+  /** Files that were combined from several backups. */
+  readonly combined: number;
+  readonly warnings: readonly string[];
+}
+
 interface NativeReceiver {
   beginArchive(tablespace: { oid: string; name: string } | null): void;
   push(chunk: Uint8Array): boolean;
@@ -102,6 +114,12 @@ interface NativeReceiver {
   endArchive(): void;
   pushManifest(chunk: Uint8Array): void;
   progress(): ReceiverProgress;
+  rollUp(
+    directories: readonly string[],
+    keys: object,
+    allowMixedChecksums: boolean,
+    job: NativeJob,
+  ): Promise<RollUpReport>;
   check(): Promise<ReceivedSummary>;
   finish(header: string, backupInfo: string): Promise<FinishedSummary>;
   abort(): Promise<void>;
@@ -174,6 +192,16 @@ export class BackupReceiver {
   /** Counters at this moment. */
   progress(): ReceiverProgress {
     return nativeSync(() => this.#native.progress());
+  }
+
+  /**
+   * Takes the image of a chain of backups in place of what a server sends: the only call before `check`.
+   * @param directories newest first; when the oldest is incremental, so is what comes out
+   * @throws PgmonetaError CORRUPT naming backup and file, USAGE, IO, NO_SPACE, CANCELLED
+   */
+  rollUp(directories: readonly string[], keys: BackupKeys, control: JobControl = {}): Promise<RollUpReport> {
+    // Pages without a checksum must not get into a backup that does not show it: a mixed chain stays a chain.
+    return runJob(control, (job) => this.#native.rollUp(directories, keysOf(keys), false, job));
   }
 
   /**

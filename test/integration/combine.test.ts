@@ -1,10 +1,18 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exchange } from '../../src/native/fs.js';
+import { ancestorsOf } from '../../src/repository/ancestors.js';
+import { type KnownBackup, listBackups } from '../../src/repository/catalogue.js';
+import { serverPaths } from '../../src/repository/paths.js';
+import { rollUp } from '../../src/restore/roll-up.js';
+import { masterSecret } from '../support/c-repository.mjs';
 import { checksumEveryTable } from '../support/compare.mjs';
 import { WriteLoad } from '../support/load.mjs';
 import { until } from '../support/processes.mjs';
 import { referee, verifyBackup } from '../support/referees.mjs';
+import { identity } from '../support/runtime.mjs';
 import { proveRestored, Scene } from '../support/scene.mjs';
 import { startExisting } from '../support/server.mjs';
 import { combineByReferee, differences, listOf } from './stored-chain.js';
@@ -27,7 +35,7 @@ const STEPS: readonly Step[] = [
   [
     'UPDATE main_table SET number = number + 1 WHERE id < 2000',
     'CREATE TABLE grows AS SELECT i, repeat(md5(i::text), 20) AS t FROM generate_series(1, 4000) i',
-    'CREATE TABLE idle AS SELECT i, md5(i::text) AS t FROM generate_series(1, 3000) i',
+    'CREATE TABLE idle AS SELECT i AS id, md5(i::text) AS t FROM generate_series(1, 3000) i',
     'CREATE TABLE shrinks AS SELECT i, md5(i::text) AS t FROM generate_series(1, 20000) i',
     'DROP TABLE empty_in_odd',
     'TRUNCATE parted',
@@ -89,13 +97,13 @@ interface Taken {
 }
 
 /** A full backup, and an incremental one after each step, every one stored in another form. */
-async function takeChain(scene: Scene): Promise<Taken[]> {
+async function takeChain(scene: Scene, steps: readonly Step[]): Promise<Taken[]> {
   const { server } = scene;
   const first = await scene.pgmoneta.backup();
   const taken = [{ label: first, checksums: await checksumEveryTable(server) }];
   // The file of a user that only looks like one of PostgreSQL's.
   writeFileSync(path.join(server.data, 'INCREMENTAL.conf'), 'mine');
-  for (const [number, step] of STEPS.entries()) {
+  for (const [number, step] of steps.entries()) {
     for (const statement of step) await server.sql(statement);
     const { compression, encryption } = FORMS[number % FORMS.length] as (typeof FORMS)[number];
     await scene.reconfigure({ compression, encryption });
@@ -111,7 +119,7 @@ describe.each([17, 18])('chains of PostgreSQL %i', (major) => {
 
   beforeAll(async () => {
     scene = await Scene.open(major, { server: SUMMARISING });
-    taken = await takeChain(scene);
+    taken = await takeChain(scene, STEPS);
   }, 600_000);
   afterAll(() => scene?.close());
 
@@ -153,6 +161,75 @@ describe.each([17, 18])('chains of PostgreSQL %i', (major) => {
     await until('promotion', async () => (await restored.value('SELECT pg_is_in_recovery()')) === 'f');
     expect(await checksumEveryTable(restored)).toEqual(await checksumEveryTable(server));
     await restored.remove();
+  });
+});
+
+describe('rolled up', () => {
+  let scene: Scene;
+  let taken: Taken[];
+  beforeAll(async () => {
+    scene = await Scene.open(17, { server: SUMMARISING, workload: { rows: 4000 } });
+    taken = await takeChain(scene, STEPS.slice(0, 5));
+  }, 600_000);
+  afterAll(() => scene?.close());
+
+  /** Rolls up the backups from one down to another, and puts the result in the place of the first. */
+  async function roll(newest: number, oldest: number) {
+    const paths = serverPaths(scene.pgmoneta.repository, 'primary');
+    const all = await listBackups(paths);
+    const child = all.find(({ label }) => label === taken[newest]?.label) as KnownBackup;
+    const whole = ancestorsOf(all, child, false);
+    const gone = whole.slice(0, whole.findIndex(({ label }) => label === taken[oldest]?.label) + 1);
+    mkdirSync(paths.staging, { recursive: true });
+    const directory = path.join(paths.staging, child.label);
+    const result = await rollUp({
+      child,
+      ancestors: gone,
+      directory,
+      workers: 2,
+      masterSecret: masterSecret(scene.pgmoneta.home),
+      signal: new AbortController().signal,
+      onProgress: () => {},
+    });
+    const who = identity();
+    if (who) execFileSync('chown', ['-R', `${who.uid}:${who.gid}`, directory]);
+    await exchange(directory, child.directory);
+    rmSync(directory, { recursive: true });
+    for (const backup of gone) rmSync(backup.directory, { recursive: true });
+    return result;
+  }
+
+  /** Restores the newest backup to a place of its own. */
+  async function restored(name: string): Promise<string> {
+    const directory = path.join(scene.pgmoneta.restored, name);
+    return scene.pgmoneta.restore('newest', { directory });
+  }
+
+  test('what a chain leads to does not change', { timeout: 600_000 }, async () => {
+    const before = await restored('before');
+    const middle = await roll(3, 2);
+    expect(middle.info).toMatchObject({ incremental: true, parent: taken[1]?.label });
+    expect(middle.report.combined).toBeGreaterThan(100);
+    expect(differences(await restored('incremental'), before)).toEqual([]);
+    const whole = await roll(3, 0);
+    expect(whole.info).toMatchObject({ incremental: false, parent: '' });
+    const after = await restored('full');
+    expect(differences(after, before)).toEqual([]);
+    const { label = '', checksums = {} } = taken[3] ?? {};
+    expect(listOf(scene.pgmoneta, label).Backup).toMatchObject({ kind: 'full', label });
+    for (const one of [label, 'newest']) {
+      const verified = await scene.pgmoneta.must('verify', 'primary', one);
+      expect(verified.Files.Failed).toEqual({});
+    }
+    const alone = await scene.pgmoneta.restore(label, { directory: path.join(scene.pgmoneta.restored, 'alone') });
+    if (referee(17)) expect(verifyBackup(alone, 17)).toMatchObject({ exit: 0 });
+    expect(await proveRestored(17, alone, { checksums })).toEqual([]);
+    // It is a parent like any other.
+    await scene.server.sql('UPDATE main_table SET number = number + 1 WHERE id % 50 = 1');
+    const next = await scene.pgmoneta.must('backup', 'primary', label);
+    expect(next.IncrementalParent).toBe(label);
+    const at = await scene.pgmoneta.restore(next.Backup, { directory: path.join(scene.pgmoneta.restored, 'next') });
+    expect(await proveRestored(17, at, { checksums: await checksumEveryTable(scene.server) })).toEqual([]);
   });
 });
 

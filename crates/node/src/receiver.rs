@@ -16,9 +16,12 @@ use pgmoneta_core::receive::{
     self, BlockShape, DEFAULT_BUDGET, Finished, LinkOptions, Options, Progress, Received, Receiver, Sealing,
     Watch,
 };
+use pgmoneta_core::restore::{Chain, ChainOptions, Keys};
+use pgmoneta_core::rollup::{RollUpReport, roll_up};
 use pgmoneta_core::{Code, Error, Result};
 
 use crate::error::to_napi;
+use crate::restore::{BindingKeys, NativeJob};
 use crate::task::Job;
 
 /// How stored files are sealed.
@@ -234,6 +237,26 @@ impl From<Finished> for BindingFinished {
     }
 }
 
+/// What was rolled up.
+#[napi(object)]
+pub struct BindingRollUpReport {
+    pub files: i64,
+    pub bytes: i64,
+    pub combined: i64,
+    pub warnings: Vec<String>,
+}
+
+impl From<RollUpReport> for BindingRollUpReport {
+    fn from(report: RollUpReport) -> Self {
+        Self {
+            files: number(report.files),
+            bytes: number(report.bytes),
+            combined: number(report.combined),
+            warnings: report.warnings,
+        }
+    }
+}
+
 /// The receiver, and a handle that works while the receiver is busy on another thread.
 #[napi(js_name = "NativeReceiver")]
 pub struct BindingReceiver {
@@ -296,6 +319,27 @@ impl BindingReceiver {
     #[napi]
     pub fn progress(&self) -> BindingReceiverProgress {
         self.watch.progress().into()
+    }
+
+    /// Takes the image of a chain of backups, newest first, in place of what a server sends.
+    #[napi]
+    pub fn roll_up(
+        &self,
+        directories: Vec<String>,
+        keys: BindingKeys,
+        allow_mixed_checksums: bool,
+        job: &NativeJob,
+    ) -> napi::Result<AsyncTask<Job<BindingRollUpReport>>> {
+        let keys = Keys::try_from(keys).map_err(|error| to_napi(&error))?;
+        let options = ChainOptions {
+            allow_mixed_checksums,
+            roll_up: true,
+        };
+        let job = Arc::clone(&job.job);
+        Ok(self.later(move |receiver| {
+            let chain = Chain::open(&directories, &keys, options)?;
+            roll_up(&chain, receiver, &job).map(BindingRollUpReport::from)
+        }))
     }
 
     /// Waits for the threads and compares everything with PostgreSQL's manifest.

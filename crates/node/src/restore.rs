@@ -247,6 +247,7 @@ impl From<RestorePlan> for BindingRestorePlan {
 fn chain_options(allow_mixed_checksums: Option<bool>) -> ChainOptions {
     ChainOptions {
         allow_mixed_checksums: allow_mixed_checksums.unwrap_or(false),
+        roll_up: false,
     }
 }
 
