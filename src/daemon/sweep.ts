@@ -7,6 +7,7 @@ import { dropLease } from '../repository/leases.js';
 import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { finishRewrites } from '../repository/rewrite-info.js';
+import { settleRollUps } from '../repository/roll-ups.js';
 import type { Log } from './log.js';
 
 /** How long a change that is under way may take before the sweep goes on without it, in milliseconds. */
@@ -27,7 +28,7 @@ export async function sweepServer(paths: ServerPaths, server: string, log: Log):
       [paths.staging, paths.trash].map(async (place) => (await entries(place)).map((name) => join(place, name))),
     )
   ).flat();
-  if (leftovers.length === 0) return;
+  if (leftovers.length === 0 && (await entries(paths.rollUps)).length === 0) return;
   let writer: Awaited<ReturnType<typeof lock>>;
   try {
     writer = await lock(paths.writerLock, 'exclusive', `sweep of ${server}`, 'BACKUP_ACTIVE');
@@ -36,6 +37,7 @@ export async function sweepServer(paths: ServerPaths, server: string, log: Log):
     throw error;
   }
   try {
+    for (const deed of await settleRollUps(paths)) log.warn(`${server}: ${deed}`);
     for (const path of leftovers) {
       await removeTree(path);
       log.warn(`removed ${path}: what a job left that did not end in order`);

@@ -4,6 +4,7 @@ import { listBackups, type StoredBackup } from '../repository/catalogue.js';
 import { FreedSpace } from '../repository/freed.js';
 import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
+import { settleRollUps } from '../repository/roll-ups.js';
 import { planRetention, type RetentionPlan } from '../retention/policy.js';
 import type { Job, JobContext } from './context.js';
 import { validCode } from './list-backup.js';
@@ -28,6 +29,7 @@ export const expireJob: Job = async (request, context) => {
   }
   const writer = await lock(paths.writerLock, 'exclusive', `expiry of ${server.name}`, 'DELETE_BACKUP_ACTIVE');
   try {
+    for (const deed of await settleRollUps(paths)) context.log('warn', `${server.name}: ${deed}`);
     const plan = await makePlan(paths, server);
     const freed = await carryOut(paths, server.name, plan, context);
     const wal = await trimWal(paths, server, flag(request, 'Scheduled') ? quiet(context) : context);

@@ -10,6 +10,8 @@ export interface ServerPaths {
   readonly staging: string;
   /** Backups on their way out: renamed here first, so that a kill never leaves half of one in `backup/`. */
   readonly trash: string;
+  /** Backups that take in a parent that is to go, until they change places with those in `backup/`. */
+  readonly rollUps: string;
   /** Descriptions being rewritten, see `rewrite-info.ts`. What is found here is carried out or thrown away. */
   readonly rewrite: string;
   /** Held exclusively while descriptions or the memory of verifications are rewritten: for a moment. */
@@ -38,6 +40,7 @@ export function serverPaths(baseDir: string, server: string): ServerPaths {
     backups: join(root, 'backup'),
     staging: join(root, '.staging'),
     trash: join(root, '.trash'),
+    rollUps: join(root, '.roll-up'),
     rewrite: join(root, '.rewrite'),
     infoLock: join(root, '.info.lock'),
     verified: join(root, '.verified.json'),

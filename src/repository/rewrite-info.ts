@@ -60,6 +60,24 @@ function carryOut(paths: ServerPaths, label: string, text: string): RewriteStep[
 }
 
 /**
+ * Gives a backup that is not published yet another description: `backup.info` and its line in `backup.sha512`. A kill in
+ * between leaves one that does not agree with the other, which is why it must not stand in `backup/`.
+ * @throws PgmonetaError IO, NO_SPACE
+ */
+export async function describeUnpublished(directory: string, info: BackupInfo): Promise<void> {
+  const text = formatBackupInfo(info);
+  const list = join(directory, BACKUP_FILES.sha512);
+  try {
+    await copyHashList(list, `${list}.new`, sha512Of(text));
+    await writeFileDurable(join(directory, BACKUP_FILES.info), text);
+    await rename(`${list}.new`, list);
+    await syncDirectory(directory);
+  } catch (error) {
+    throw failure(`the description in ${directory} could not be changed`, error as Error);
+  }
+}
+
+/**
  * Changes the description of a backup: `backup.info` and its line in `backup.sha512`, both or neither, whenever the
  * process is killed. The catalogue lock, or a lease of the backup, has to be held, so that nobody removes the backup meanwhile.
  * @param change gives the new content, or undefined to leave all as it is; it sees what is on disk now

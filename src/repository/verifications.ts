@@ -70,10 +70,29 @@ export async function rememberVerification(
   labels: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
+  await change(paths, signal, (known) => {
+    const kept = [...known].filter(([name]) => name === label || labels.includes(name));
+    return new Map([...kept, [label, verification]]);
+  });
+}
+
+/**
+ * Forgets the verification of a backup whose files were made anew: it is due.
+ * @throws PgmonetaError IO, NO_SPACE, REPOSITORY_LOCKED, CANCELLED
+ */
+export async function forgetVerification(paths: ServerPaths, label: string, signal: AbortSignal): Promise<void> {
+  if (!(await readVerifications(paths)).has(label)) return;
+  await change(paths, signal, (known) => new Map([...known].filter(([name]) => name !== label)));
+}
+
+async function change(
+  paths: ServerPaths,
+  signal: AbortSignal,
+  edit: (known: Verifications) => Verifications,
+): Promise<void> {
   const held = await lockPatiently(paths.infoLock, 'exclusive', 'verification', 'REPOSITORY_LOCKED', PATIENCE, signal);
   try {
-    const known = new Map([...(await readVerifications(paths)), [label, verification] as const]);
-    const kept = [...known].filter(([name]) => name === label || labels.includes(name)).sort();
+    const kept = [...edit(await readVerifications(paths))].sort();
     const entries = kept.map(([name, one]) => `${JSON.stringify(name)}: ${JSON.stringify(document(one))}`);
     await writeTextDurable(paths.verified, `{ "Version": 1,\n"Backups": {\n${entries.join(',\n')}\n}}\n`);
   } catch (error) {

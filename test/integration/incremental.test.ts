@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checksumEveryTable } from '../support/compare.mjs';
@@ -141,16 +141,6 @@ describe.each([17, 18])('incremental backups of PostgreSQL %i', (major) => {
     const { exit } = await scene.pgmoneta.json('verify', 'primary', second);
     writeFileSync(stored, good);
     expect(exit).toBe(3);
-  });
-
-  test('a parent is not deleted, and its children are named', async () => {
-    for (const flags of [[], ['--force']]) {
-      const { exit, stderr, document } = await scene.pgmoneta.json('delete', 'primary', full, ...flags);
-      expect(exit).toBe(3);
-      expect(document.Outcome.Error).toBe(507);
-      expect(stderr).toContain(`${first}, ${side}`);
-    }
-    expect(existsSync(backup(scene, full, 'backup.info'))).toBe(true);
   });
 
   test.skipIf(!referee(major))('PostgreSQL accepts and combines every chain', { timeout: 600_000 }, async () => {

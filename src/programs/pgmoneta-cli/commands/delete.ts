@@ -5,7 +5,8 @@ import { DELETE_FLAGS } from '../flags.js';
 
 export default command({
   summary: 'Delete a backup',
-  description: 'And the WAL that no other backup needs. What a backup shares with others stays for them.',
+  description:
+    'And the WAL that no other backup needs. What a backup shares with others stays for them, and backups that build on it take it in.',
   args: { server: SERVER, identifier: IDENTIFIER },
   flags: DELETE_FLAGS,
   examples: [

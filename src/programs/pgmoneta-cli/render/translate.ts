@@ -72,7 +72,7 @@ function translateResponse(name: CommandName, response: JsonObject): JsonObject 
     case 'status details':
       return mapArray(translateSpaces(response), 'Servers', translateServer);
     case 'delete':
-      return translateFreed(response);
+      return mapArray(translateFreed(response), 'RolledUp', translateFreed);
     case 'verify':
       return translateVerified(response);
     case 'expire':
@@ -111,7 +111,7 @@ function translateSpaces(response: JsonObject): JsonObject {
 
 function translateFreed(response: JsonObject): JsonObject {
   const result: Mutable = { ...response };
-  for (const key of ['Freed', 'WalFreed']) replace(result, key, formatSize);
+  for (const key of ['BackupSize', 'Freed', 'RollUpSize', 'WalFreed']) replace(result, key, formatSize);
   return result;
 }
 
