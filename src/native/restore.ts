@@ -24,6 +24,14 @@ export interface TablespaceDestination {
   readonly link: string;
 }
 
+/** A cluster that files are taken from where they are already what they should be. No server may run on it. */
+export interface ExistingCluster {
+  /** Its data directory. It is read and never written. */
+  readonly directory: string;
+  /** Its tablespaces that are not in place. */
+  readonly tablespaces: readonly { readonly oid: string; readonly directory: string }[];
+}
+
 /** What is restored where. */
 export interface RestoreOptions extends BackupKeys {
   /** Directories `<base_dir>/<server>/backup/<label>`: the backup, then what it builds on, down to the full one. */
@@ -40,6 +48,34 @@ export interface RestoreOptions extends BackupKeys {
   readonly checkPages?: boolean | undefined;
   /** Accept a chain in which page checksums were enabled between two backups. */
   readonly allowMixedChecksums?: boolean | undefined;
+  readonly existing?: ExistingCluster | undefined;
+}
+
+/** Files and their plain bytes. */
+export interface Tally {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** What is taken from an existing cluster, and what is written. Of the names there are the first hundred. */
+export interface ReuseReport {
+  /** As they should be already: linked into the new cluster. */
+  readonly kept: Tally;
+  /** Those of them that are copied, as they cannot be linked. */
+  readonly copied: Tally;
+  /** The existing cluster has something else there. */
+  readonly rewritten: Tally;
+  /** The existing cluster has nothing there. */
+  readonly added: Tally;
+  /** What the existing cluster has and the new one has not. */
+  readonly removed: Tally;
+  /** Bytes of what is copied, rewritten and added, by the OID in its path; the rest has an empty one. */
+  readonly written: readonly { readonly oid: string; readonly bytes: number }[];
+  readonly rewrittenPaths: readonly string[];
+  readonly addedPaths: readonly string[];
+  readonly removedPaths: readonly string[];
+  /** Symbolic links of the existing cluster, but for those of its tablespaces: the new one has none of them. */
+  readonly links: readonly { readonly path: string; readonly target: string }[];
 }
 
 /** What a restore made. Sizes are plain bytes. */
@@ -56,6 +92,8 @@ export interface RestoreReport {
   readonly replayedPages: number;
   readonly warnings: readonly string[];
   readonly seconds: number;
+  /** There when files were taken from an existing cluster. */
+  readonly reuse?: ReuseReport | undefined;
 }
 
 /** Plain bytes of one tablespace. */
@@ -99,6 +137,7 @@ export interface RestorePlan {
 interface RestoreAddon {
   planRestore(directories: readonly string[], keys: object, allowMixedChecksums: boolean): Promise<RestorePlan>;
   restoreBackup(options: object, job: NativeJob): Promise<RestoreReport>;
+  compareRestore(options: object, job: NativeJob): Promise<ReuseReport>;
 }
 
 const addon = () => loadAddon<RestoreAddon>();
@@ -136,8 +175,24 @@ export function planRestore(
  * files; IO; NO_SPACE; CANCELLED. The target then has no control file, and is the caller's to remove.
  */
 export function restoreBackup(options: RestoreOptions, control: JobControl = {}): Promise<RestoreReport> {
-  const { backups, target, workers, allowUnproven, checkPages, allowMixedChecksums } = options;
-  const order = {
+  const order = orderOf(options);
+  return runJob(control, (job) => addon().restoreBackup(order, job));
+}
+
+/**
+ * Finds out what a restore beside an existing cluster would keep and what it would write. Nothing is changed; what has
+ * no known digest is read from the backup up to its first difference.
+ * @throws PgmonetaError USAGE without an existing cluster; as {@link restoreBackup}
+ */
+export function compareRestore(options: RestoreOptions, control: JobControl = {}): Promise<ReuseReport> {
+  const order = orderOf(options);
+  return runJob(control, (job) => addon().compareRestore(order, job));
+}
+
+/** The options as the addon takes them. */
+function orderOf(options: RestoreOptions): object {
+  const { backups, target, workers, allowUnproven, checkPages, allowMixedChecksums, existing } = options;
+  return {
     backups,
     target,
     tablespaces: options.tablespaces.map(({ oid, directory, link }) => ({ oid, directory, link })),
@@ -146,6 +201,6 @@ export function restoreBackup(options: RestoreOptions, control: JobControl = {})
     allowUnproven: allowUnproven ?? false,
     checkPages: checkPages ?? false,
     allowMixedChecksums: allowMixedChecksums ?? false,
+    ...(existing === undefined ? {} : { existing }),
   };
-  return runJob(control, (job) => addon().restoreBackup(order, job));
 }

@@ -7,7 +7,8 @@ use napi::bindgen_prelude::{AsyncTask, Buffer};
 use napi_derive::napi;
 use pgmoneta_core::cipher::{CipherMode, MasterSecret};
 use pgmoneta_core::restore::{
-    Chain, ChainOptions, Destination, Job, Keys, RestoreOptions, RestorePlan, RestoreReport, plan, restore,
+    Chain, ChainOptions, Destination, Existing, Job, Keys, RestoreOptions, RestorePlan, RestoreReport, Reuse,
+    Tally, compare, plan, restore,
 };
 use pgmoneta_core::{Code, Error, Result};
 use zeroize::Zeroizing;
@@ -115,6 +116,30 @@ pub struct BindingDestination {
     pub link: String,
 }
 
+/// One tablespace of a cluster that is there already.
+#[napi(object)]
+pub struct BindingSpace {
+    pub oid: String,
+    pub directory: String,
+}
+
+/// A cluster that files are taken from.
+#[napi(object)]
+pub struct BindingExisting {
+    pub directory: String,
+    pub tablespaces: Vec<BindingSpace>,
+}
+
+impl From<&BindingExisting> for Existing {
+    fn from(existing: &BindingExisting) -> Self {
+        let space = |space: &BindingSpace| (space.oid.clone(), PathBuf::from(&space.directory));
+        Self {
+            directory: PathBuf::from(&existing.directory),
+            tablespaces: existing.tablespaces.iter().map(space).collect(),
+        }
+    }
+}
+
 /// What is restored where.
 #[napi(object)]
 pub struct BindingRestoreOptions {
@@ -127,6 +152,7 @@ pub struct BindingRestoreOptions {
     pub allow_unproven: Option<bool>,
     pub check_pages: Option<bool>,
     pub allow_mixed_checksums: Option<bool>,
+    pub existing: Option<BindingExisting>,
 }
 
 impl TryFrom<&BindingRestoreOptions> for RestoreOptions {
@@ -144,7 +170,75 @@ impl TryFrom<&BindingRestoreOptions> for RestoreOptions {
             workers: workers(options.workers)?,
             allow_unproven: options.allow_unproven.unwrap_or(false),
             check_pages: options.check_pages.unwrap_or(false),
+            existing: options.existing.as_ref().map(Existing::from),
         })
+    }
+}
+
+/// Files and their plain bytes.
+#[napi(object)]
+pub struct BindingTally {
+    pub files: i64,
+    pub bytes: i64,
+}
+
+impl From<Tally> for BindingTally {
+    fn from(tally: Tally) -> Self {
+        Self {
+            files: number(tally.files),
+            bytes: number(tally.bytes),
+        }
+    }
+}
+
+/// Bytes that are written to the directory of one tablespace; without an OID, to the data directory.
+#[napi(object)]
+pub struct BindingWritten {
+    pub oid: String,
+    pub bytes: i64,
+}
+
+/// A symbolic link.
+#[napi(object)]
+pub struct BindingLink {
+    pub path: String,
+    pub target: String,
+}
+
+/// What is taken from an existing cluster, and what is written.
+#[napi(object)]
+pub struct BindingReuse {
+    pub kept: BindingTally,
+    pub copied: BindingTally,
+    pub rewritten: BindingTally,
+    pub added: BindingTally,
+    pub removed: BindingTally,
+    pub written: Vec<BindingWritten>,
+    pub rewritten_paths: Vec<String>,
+    pub added_paths: Vec<String>,
+    pub removed_paths: Vec<String>,
+    pub links: Vec<BindingLink>,
+}
+
+impl From<Reuse> for BindingReuse {
+    fn from(reuse: Reuse) -> Self {
+        let links = reuse.links.into_iter();
+        let written = reuse.written.into_iter().map(|(oid, bytes)| BindingWritten {
+            oid,
+            bytes: number(bytes),
+        });
+        Self {
+            written: written.collect(),
+            kept: reuse.kept.into(),
+            copied: reuse.copied.into(),
+            rewritten: reuse.rewritten.into(),
+            added: reuse.added.into(),
+            removed: reuse.removed.into(),
+            rewritten_paths: reuse.rewritten_paths,
+            added_paths: reuse.added_paths,
+            removed_paths: reuse.removed_paths,
+            links: links.map(|(path, target)| BindingLink { path, target }).collect(),
+        }
     }
 }
 
@@ -160,6 +254,7 @@ pub struct BindingRestoreReport {
     pub replayed_pages: i64,
     pub warnings: Vec<String>,
     pub seconds: f64,
+    pub reuse: Option<BindingReuse>,
 }
 
 impl From<RestoreReport> for BindingRestoreReport {
@@ -174,6 +269,7 @@ impl From<RestoreReport> for BindingRestoreReport {
             replayed_pages: number(report.replayed_pages),
             warnings: report.warnings,
             seconds: report.seconds,
+            reuse: report.reuse.map(BindingReuse::from),
         }
     }
 }
@@ -266,19 +362,44 @@ pub fn start_plan_restore(
     }))
 }
 
+/// An order as the core takes it.
+fn order_of(options: BindingRestoreOptions) -> Result<(Vec<String>, Keys, ChainOptions, RestoreOptions)> {
+    let order = RestoreOptions::try_from(&options)?;
+    let keys = Keys::try_from(options.keys)?;
+    Ok((
+        options.backups,
+        keys,
+        chain_options(options.allow_mixed_checksums),
+        order,
+    ))
+}
+
 /// Restores a backup; `job` cancels and counts.
 #[napi(js_name = "restoreBackup")]
 pub fn start_restore(
     options: BindingRestoreOptions,
     job: &NativeJob,
 ) -> napi::Result<AsyncTask<Task<BindingRestoreReport>>> {
-    let order = RestoreOptions::try_from(&options).map_err(|error| crate::error::to_napi(&error))?;
-    let keys = Keys::try_from(options.keys).map_err(|error| crate::error::to_napi(&error))?;
-    let chain_options = chain_options(options.allow_mixed_checksums);
-    let directories = options.backups;
+    let order = order_of(options).map_err(|error| crate::error::to_napi(&error))?;
     let job = Arc::clone(&job.job);
     Ok(Task::start(move || {
-        let chain = Chain::open(&directories, &keys, chain_options)?;
-        restore(&chain, &order, &job).map(BindingRestoreReport::from)
+        let (directories, keys, chain_options, order) = &order;
+        let chain = Chain::open(directories, keys, *chain_options)?;
+        restore(&chain, order, &job).map(BindingRestoreReport::from)
+    }))
+}
+
+/// Finds out what a restore would take from the existing cluster and what it would write.
+#[napi(js_name = "compareRestore")]
+pub fn start_compare(
+    options: BindingRestoreOptions,
+    job: &NativeJob,
+) -> napi::Result<AsyncTask<Task<BindingReuse>>> {
+    let order = order_of(options).map_err(|error| crate::error::to_napi(&error))?;
+    let job = Arc::clone(&job.job);
+    Ok(Task::start(move || {
+        let (directories, keys, chain_options, order) = &order;
+        let chain = Chain::open(directories, keys, *chain_options)?;
+        compare(&chain, order, &job).map(BindingReuse::from)
     }))
 }

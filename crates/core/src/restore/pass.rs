@@ -6,7 +6,8 @@ use super::source::PlainStream;
 use crate::block::{PageScan, relation_segment};
 use crate::digest::{Digest, DigestKind, DigestValue};
 use crate::{Error, Result};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 const BUFFER: usize = 256 * 1024;
 
@@ -95,5 +96,22 @@ impl<'a> Pass<'a> {
             stored_size,
             stored_digest,
         })
+    }
+
+    /// Digests what an open file has left; `None` when it cannot be read.
+    ///
+    /// # Errors
+    /// `CANCELLED`.
+    pub fn digest(&mut self, mut file: &File, kind: DigestKind) -> Result<Option<DigestValue>> {
+        let mut digest = Digest::new(kind);
+        loop {
+            self.job.check()?;
+            match file.read(&mut self.buffer) {
+                Ok(0) => return Ok(Some(digest.finish())),
+                Ok(count) => digest.update(&self.buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Ok(None),
+            }
+        }
     }
 }

@@ -9,10 +9,13 @@ use super::manifest_copy::LEFT_OUT;
 use super::pass::{Pass, PassResult};
 use super::plan::page_rules;
 use super::pool::run_pool;
+use super::reuse::{Existing, Fate, Found, OldFile, OldTree, Reuse, Step, Tallies, known_digest, may_reuse};
+use super::source::PlainStream;
 use super::target::{Destination, Target};
 use crate::block::read_control;
 use crate::fs::{TreeSync, WriteAhead, create_new, sync_directory};
 use crate::{Code, Error, Result};
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -41,13 +44,15 @@ pub struct RestoreOptions {
     pub allow_unproven: bool,
     /// Look at the checksums of pages on the way; faults are warnings.
     pub check_pages: bool,
+    /// A tree that files are taken from where they are already what they should be.
+    pub existing: Option<Existing>,
 }
 
 /// What a restore made.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreReport {
     pub files: u64,
-    /// Plain bytes written.
+    /// Plain bytes of all files.
     pub bytes: u64,
     /// Files that were combined from several backups.
     pub combined: u64,
@@ -59,6 +64,8 @@ pub struct RestoreReport {
     pub replayed_pages: u64,
     pub warnings: Vec<String>,
     pub seconds: f64,
+    /// What was taken from the existing tree, when there is one.
+    pub reuse: Option<Reuse>,
 }
 
 /// Restores a chain of backups, or a full backup, which is a chain of one.
@@ -72,6 +79,10 @@ pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Res
     check(inventory, options)?;
     chain.check_key()?;
     let target = Target::new(&options.target, &options.tablespaces, inventory)?;
+    let reuse = match &options.existing {
+        Some(existing) => Some(Reusing::of(OldTree::open(existing, target.roots())?, inventory)?),
+        None => None,
+    };
     target.create_roots()?;
     let syncs = target.roots().map(TreeSync::open).collect::<Result<Vec<_>>>()?;
     target.create_directories(inventory)?;
@@ -86,6 +97,7 @@ pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Res
         workers: options.workers,
         digests: CombinedDigests::new(chain),
         target,
+        reuse,
         job,
         report: Totals::default(),
         failures: Mutex::default(),
@@ -98,6 +110,7 @@ pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Res
         return Err(error);
     }
     let mut report = run.report.into_report();
+    report.reuse = run.reuse.map(|reuse| reuse.tallies.into_reuse());
     report.combined = chain.combined() as u64;
     report
         .warnings
@@ -123,7 +136,7 @@ pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Res
 }
 
 /// What can be refused before anything is written.
-fn check(inventory: &Inventory, options: &RestoreOptions) -> Result<()> {
+pub(super) fn check(inventory: &Inventory, options: &RestoreOptions) -> Result<()> {
     let refuse = |paths: Vec<&[u8]>, what: &str, hint: &str| {
         let named: Vec<_> = paths
             .iter()
@@ -174,9 +187,13 @@ struct Totals {
 }
 
 impl Totals {
-    fn add(&self, file: &BackupFile, result: &PassResult) {
+    fn add_file(&self, size: u64) {
         self.files.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(result.size, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+    }
+
+    fn add(&self, file: &BackupFile, result: &PassResult) {
+        self.add_file(result.size);
         let Some(pages) = &result.pages else { return };
         self.pages.fetch_add(pages.pages, Ordering::Relaxed);
         self.damaged.fetch_add(pages.damaged, Ordering::Relaxed);
@@ -211,12 +228,27 @@ impl Totals {
     }
 }
 
+/// The tree that files are taken from, and what became of them.
+struct Reusing<'a> {
+    old: OldTree<'a>,
+    tallies: Tallies,
+}
+
+impl<'a> Reusing<'a> {
+    fn of(old: OldTree<'a>, inventory: &Inventory) -> Result<Self> {
+        let tallies = Tallies::default();
+        old.count_surplus(inventory, &tallies)?;
+        Ok(Self { old, tallies })
+    }
+}
+
 struct Run<'a> {
     chain: &'a Chain,
     inventory: &'a Inventory,
     workers: usize,
     digests: CombinedDigests,
     target: Target<'a>,
+    reuse: Option<Reusing<'a>>,
     job: &'a Job,
     report: Totals,
     failures: Mutex<Vec<Error>>,
@@ -283,20 +315,13 @@ impl Run<'_> {
     /// Restores one file under the name `path`. Failures are kept; the answer is whether to go on.
     fn file(&self, pass: &mut Pass<'_>, file: &BackupFile, path: &[u8]) -> bool {
         let place = self.target.place(path);
-        let failure = match create_new(&place) {
-            Err(error) => error,
-            Ok(mut output) => match self.fill(pass, file, &place, &mut output) {
-                Ok(result) => {
-                    self.report.add(file, &result);
-                    self.job.add_file();
-                    return true;
-                }
-                Err(error) => {
-                    // nothing stays that was not proved
-                    let _ = std::fs::remove_file(&place);
-                    file.advise(error)
-                }
-            },
+        let made = match &self.reuse {
+            Some(reuse) => self.renew(reuse, pass, file, &place),
+            None => self.write_new(pass, file, &place).map(|_| ()),
+        };
+        let Err(failure) = made else {
+            self.job.add_file();
+            return true;
         };
         self.failures
             .lock()
@@ -305,31 +330,115 @@ impl Run<'_> {
         false
     }
 
-    fn fill(
-        &self,
-        pass: &mut Pass<'_>,
-        file: &BackupFile,
-        place: &Path,
-        output: &mut File,
-    ) -> Result<PassResult> {
-        let spool = || {
-            let again = OpenOptions::new().read(true).write(true).open(place);
-            again.map_err(|error| Error::io("open", place, &error))
-        };
-        let mut stream = self.chain.open_file(file, self.workers, self.job, &spool)?;
-        let kind = self.chain.wanted_digest(file).or(file.evidence.plain_kind());
+    /// Makes a file of the backup, whatever there was before, and answers its size.
+    fn write_new(&self, pass: &mut Pass<'_>, file: &BackupFile, place: &Path) -> Result<u64> {
+        let mut output = create_new(place)?;
+        self.fill(pass, file, place, &mut output).map_err(|error| {
+            // nothing stays that was not proved
+            let _ = std::fs::remove_file(place);
+            file.advise(error)
+        })
+    }
+
+    fn fill(&self, pass: &mut Pass<'_>, file: &BackupFile, place: &Path, output: &mut File) -> Result<u64> {
+        let mut stream = self
+            .chain
+            .open_file(file, self.workers, self.job, &|| reopen(place))?;
         let mut ahead = WriteAhead::default();
-        let result = pass.run(file, kind, &mut stream, &mut |piece| {
+        let size = self.read(pass, file, &mut stream, &mut |piece| {
             let written = output.write_all(piece);
             ahead.wrote(output, piece.len());
             written.map_err(|error| Error::io("write", place, &error))
         })?;
         ahead.end(output);
+        self.set_mode(place)?;
+        Ok(size)
+    }
+
+    /// Reads a file of the backup to its end and proves it; `sink` gets its bytes.
+    fn read(
+        &self,
+        pass: &mut Pass<'_>,
+        file: &BackupFile,
+        stream: &mut PlainStream,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
+        let kind = self.chain.wanted_digest(file).or(file.evidence.plain_kind());
+        let result = pass.run(file, kind, stream, sink)?;
         file.prove(result.size, result.digest, result.stored_digest)
             .map_err(|error| error.at(&stream.path))?;
         self.digests.set(file, result.size, result.digest);
-        self.set_mode(place)?;
-        Ok(result)
+        self.report.add(file, &result);
+        Ok(result.size)
+    }
+
+    /// Makes a file of the backup, or takes the one that was there before when it is the same.
+    fn renew(&self, reuse: &Reusing<'_>, pass: &mut Pass<'_>, file: &BackupFile, place: &Path) -> Result<()> {
+        let Reusing { old, tallies } = reuse;
+        let (size, fate) = if !may_reuse(&file.path) {
+            let before = old.has(&file.path);
+            (self.write_new(pass, file, place)?, Fate::of_written(before))
+        } else {
+            match (old.find(&file.path), known_digest(file)) {
+                (Found::Nothing, _) => (self.write_new(pass, file, place)?, Fate::Added),
+                (Found::File(mut found), Some((kind, digest)))
+                    if file.size == Some(found.size) && pass.digest(&found.file, kind)? == Some(digest) =>
+                {
+                    self.job.add_bytes(found.size as usize);
+                    self.report.add_file(found.size);
+                    let fate = old.take(&mut found, place, self.target.modes().1)?;
+                    (found.size, fate)
+                }
+                (Found::File(found), None) => self.write_in_step(old, pass, file, place, found)?,
+                _ => (self.write_new(pass, file, place)?, Fate::Rewritten),
+            }
+        };
+        tallies.add(&file.path, size, fate);
+        Ok(())
+    }
+
+    /// Makes a file of which no digest is known beforehand, beside the one that was there before.
+    fn write_in_step(
+        &self,
+        old: &OldTree<'_>,
+        pass: &mut Pass<'_>,
+        file: &BackupFile,
+        place: &Path,
+        found: OldFile,
+    ) -> Result<(u64, Fate)> {
+        let made = self.in_step(pass, file, place, found);
+        let (size, same) = made.map_err(|error| {
+            let _ = std::fs::remove_file(place);
+            file.advise(error)
+        })?;
+        let mode = self.target.modes().1;
+        match same {
+            Some(mut same) => Ok((size, old.take(&mut same, place, mode)?)),
+            None => {
+                self.set_mode(place)?;
+                Ok((size, Fate::Rewritten))
+            }
+        }
+    }
+
+    fn in_step(
+        &self,
+        pass: &mut Pass<'_>,
+        file: &BackupFile,
+        place: &Path,
+        found: OldFile,
+    ) -> Result<(u64, Option<OldFile>)> {
+        let spooled = Cell::new(false);
+        let spool = || {
+            spooled.set(true);
+            create_new(place)?;
+            reopen(place)
+        };
+        let mut stream = self.chain.open_file(file, self.workers, self.job, &spool)?;
+        let made = if spooled.get() { Some(reopen(place)?) } else { None };
+        let mut step = Step::new(found, place, made);
+        let size = self.read(pass, file, &mut stream, &mut |piece| step.push(piece))?;
+        Ok((size, step.end()?))
     }
 
     fn set_mode(&self, place: &Path) -> Result<()> {
@@ -361,4 +470,10 @@ impl Run<'_> {
         error.message = message;
         Err(error)
     }
+}
+
+/// A file that is being made, open for reading and writing.
+fn reopen(place: &Path) -> Result<File> {
+    let again = OpenOptions::new().read(true).write(true).open(place);
+    again.map_err(|error| Error::io("open", place, &error))
 }

@@ -397,6 +397,7 @@ impl Fixture {
             workers: 2,
             allow_unproven: false,
             check_pages: false,
+            existing: None,
         }
     }
 
