@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 
 const sha = (algorithm: string, bytes: Buffer | string): string => createHash(algorithm).update(bytes).digest('hex');
 
-function crc32c(bytes: Buffer): number {
+/** CRC-32C (Castagnoli), bit by bit. */
+export function crc32c(bytes: Buffer): number {
   let crc = 0xffff_ffff;
   for (const byte of bytes) {
     crc ^= byte;
@@ -14,12 +15,12 @@ function crc32c(bytes: Buffer): number {
   return (crc ^ 0xffff_ffff) >>> 0;
 }
 
-/** A control file of PostgreSQL 16 with believable values. */
-export function controlFile(systemIdentifier: bigint): Buffer {
+/** A control file with believable values: of PostgreSQL 16, or with 1700 of PostgreSQL 17. */
+export function controlFile(systemIdentifier: bigint, version = 1300): Buffer {
   const bytes = Buffer.alloc(8192);
   bytes.writeBigUInt64LE(systemIdentifier, 0);
   const fields: [number, number][] = [
-    [8, 1300],
+    [8, version],
     [12, 202307071],
     [48, 1],
     [216, 8192],
