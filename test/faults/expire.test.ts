@@ -2,13 +2,12 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cloneBackup, daysAgo, repositoryProblems } from '../support/history.mjs';
-import { alive, signal, until } from '../support/processes.mjs';
+import { durationOf, interrupted, killMoments } from '../support/interrupt.mjs';
+import { until } from '../support/processes.mjs';
 import { seeded } from '../support/random.mjs';
 import { Scene } from '../support/scene.mjs';
 
 /** kill -9 in the middle of removals: what is listed is whole, what is gone is gone, and the work is taken up again. */
-
-const MOMENTS = 10;
 
 let scene: Scene;
 let template: string;
@@ -32,24 +31,6 @@ function makePast(): { expired: string[]; kept: string[] } {
   return { expired: [full, child, grandchild, single], kept: [retained, template] };
 }
 
-/** Runs a command and kills daemon or job after so many milliseconds; the daemon is up again when it returns. */
-async function interrupted(victim: 'daemon' | 'job', delay: number, ...args: string[]) {
-  const { pgmoneta } = scene;
-  const running = pgmoneta.launch('pgmoneta-cli', ['-c', pgmoneta.configuration, '-F', 'json', ...args]);
-  await until('the job', () => pgmoneta.jobs().length > 0 || running.child.exitCode !== null, { interval: 2 });
-  await new Promise((resolve) => setTimeout(resolve, delay));
-  const jobs = pgmoneta.jobs();
-  if (victim === 'daemon') {
-    await pgmoneta.kill();
-    for (const pid of jobs) signal(pid, 'SIGKILL');
-    await until('the end of the jobs', () => jobs.every((pid: number) => !alive(pid)));
-    await pgmoneta.start();
-  } else {
-    for (const pid of jobs) signal(pid, 'SIGKILL');
-  }
-  return running.result;
-}
-
 /** Everything listed is valid and whole, and nothing lies about. */
 async function proveConsistent(): Promise<void> {
   const { pgmoneta } = scene;
@@ -64,27 +45,26 @@ async function proveConsistent(): Promise<void> {
   expect(repositoryProblems(pgmoneta)).toEqual([]);
 }
 
-async function usual(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
-}
-
-const moments = Array.from({ length: MOMENTS }, (_, n) => [n + 1, n % 2 === 0 ? 'daemon' : 'job'] as const);
+const moments = killMoments(6);
 
 describe('of an expiry', () => {
   let length = 0;
   let cut = 0;
   beforeAll(async () => {
     makePast();
-    length = await usual(() => scene.pgmoneta.must('expire', 'primary'));
+    length = await durationOf(() => scene.pgmoneta.must('expire', 'primary'));
     await scene.pgmoneta.must('delete', 'primary', 'oldest', '--force');
   });
 
   test.each(moments)('moment %i, the %s', async (_n, victim) => {
     const { pgmoneta } = scene;
     const { expired, kept } = makePast();
-    const result = await interrupted(victim, random() * length, 'expire', 'primary');
+    const result = await interrupted(
+      pgmoneta,
+      { victim, delay: random() * length, from: 'job', orphans: true },
+      'expire',
+      'primary',
+    );
     await proveConsistent();
     const left = pgmoneta.backupsOnDisk();
     if (result.exit === 0) expect(left).toEqual(kept);
@@ -106,13 +86,19 @@ describe('of a delete', () => {
   let length = 0;
   beforeAll(async () => {
     const label = cloneBackup(scene.pgmoneta, template, { time: daysAgo(30), copy: true });
-    length = await usual(() => scene.pgmoneta.must('delete', 'primary', label));
+    length = await durationOf(() => scene.pgmoneta.must('delete', 'primary', label));
   });
 
   test.each(moments)('moment %i, the %s', async (_n, victim) => {
     const { pgmoneta } = scene;
     const label = cloneBackup(pgmoneta, template, { time: daysAgo(30), copy: true });
-    const result = await interrupted(victim, random() * length, 'delete', 'primary', label);
+    const result = await interrupted(
+      pgmoneta,
+      { victim, delay: random() * length, from: 'job', orphans: true },
+      'delete',
+      'primary',
+      label,
+    );
     await proveConsistent();
     if (result.exit === 0) expect(pgmoneta.backupsOnDisk()).toEqual([template]);
     if (pgmoneta.backupsOnDisk().includes(label)) {

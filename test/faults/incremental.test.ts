@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { alive, signal, until } from '../support/processes.mjs';
+import { durationOf, interrupted, killMoments } from '../support/interrupt.mjs';
+import { until } from '../support/processes.mjs';
 import { seeded } from '../support/random.mjs';
 import { Scene } from '../support/scene.mjs';
 import { addNoise } from '../support/workload.mjs';
-
-const MOMENTS = 12;
 
 let scene: Scene;
 let parent: string;
@@ -68,10 +67,7 @@ test('a cancel leaves nothing but the parent', async () => {
 describe('kill -9', () => {
   let usual = 0;
   beforeAll(async () => {
-    const start = performance.now();
-    const { Backup } = await scene.pgmoneta.must('backup', 'primary', parent);
-    usual = performance.now() - start;
-    await scene.pgmoneta.must('delete', 'primary', Backup);
+    usual = await durationOf(() => scene.pgmoneta.must('backup', 'primary', parent));
   });
   beforeEach(async () => {
     for (const label of scene.pgmoneta.backupsOnDisk()) {
@@ -79,19 +75,12 @@ describe('kill -9', () => {
     }
   });
 
-  test.each(Array.from({ length: MOMENTS }, (_, n) => [n + 1, n % 2 === 0 ? 'daemon' : 'job'] as const))(
+  test.each(killMoments(6))(
     'moment %i, the %s: nothing is listed that is not whole, and the next one works',
     async (_n, victim) => {
       const { pgmoneta } = scene;
-      const running = launch();
-      await new Promise((resolve) => setTimeout(resolve, random() * usual));
-      const jobs = pgmoneta.jobs();
-      if (victim === 'daemon') {
-        await pgmoneta.kill();
-        await until('the end of the orphaned jobs', () => jobs.every((pid: number) => !alive(pid)));
-        await pgmoneta.start();
-      } else for (const pid of jobs) signal(pid, 'SIGKILL');
-      const { exit } = await running.result;
+      const how = { victim, delay: random() * usual };
+      const { exit } = await interrupted(pgmoneta, how, 'backup', 'primary', parent);
       if (exit !== 0) await sound();
       const response = await pgmoneta.must('backup', 'primary', parent);
       expect(response).toMatchObject({ Incremental: true, IncrementalParent: parent });

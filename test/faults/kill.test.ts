@@ -2,12 +2,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { checksumEveryTable } from '../support/compare.mjs';
-import { alive, signal, until } from '../support/processes.mjs';
+import { durationOf, interrupted, killMoments } from '../support/interrupt.mjs';
+import { until } from '../support/processes.mjs';
 import { seeded } from '../support/random.mjs';
 import { proveRestored, Scene } from '../support/scene.mjs';
 import { addNoise } from '../support/workload.mjs';
-
-const MOMENTS = 20;
 
 let scene: Scene;
 let checksums: Record<string, string>;
@@ -20,28 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => scene?.close());
 
-/** Runs a command and kills daemon or job after so many milliseconds; the daemon is up again when it returns. */
-async function interrupted(victim: 'daemon' | 'job', delay: number, ...args: string[]) {
-  const { pgmoneta } = scene;
-  const running = pgmoneta.launch('pgmoneta-cli', ['-c', pgmoneta.configuration, '-F', 'json', ...args]);
-  await new Promise((resolve) => setTimeout(resolve, delay));
-  const jobs = pgmoneta.jobs();
-  if (victim === 'daemon') {
-    await pgmoneta.kill();
-    await until('the end of the orphaned jobs', () => jobs.every((pid: number) => !alive(pid)));
-    await pgmoneta.start();
-  } else {
-    for (const pid of jobs) signal(pid, 'SIGKILL');
-  }
-  return running.result;
-}
-
-/** How long the command takes when nothing disturbs it, in milliseconds. */
-async function duration(...args: string[]): Promise<number> {
-  const start = performance.now();
-  await scene.pgmoneta.must(...args);
-  return performance.now() - start;
-}
+const duration = (...args: string[]) => durationOf(() => scene.pgmoneta.must(...args));
 
 describe('of a backup', () => {
   let usual = 0;
@@ -49,24 +27,21 @@ describe('of a backup', () => {
     usual = await duration('backup', 'primary');
   });
 
-  test.each(Array.from({ length: MOMENTS }, (_, n) => [n + 1, n % 2 === 0 ? 'daemon' : 'job'] as const))(
-    'moment %i, the %s: nothing is listed that is not whole',
-    async (_n, victim) => {
-      const { pgmoneta } = scene;
-      const before = pgmoneta.backupsOnDisk();
-      const result = await interrupted(victim, random() * usual * 1.1, 'backup', 'primary');
-      const added = pgmoneta.backupsOnDisk().filter((label: string) => !before.includes(label));
-      if (result.exit === 0) expect(added).toEqual([JSON.parse(result.stdout).Response.Backup]);
-      else expect(result.stdout + result.stderr).not.toBe('');
-      await until('an empty staging directory', () => pgmoneta.stagingOnDisk().length === 0, { timeout: 5000 });
-      const listed = (await pgmoneta.must('list-backup', 'primary')).Backups;
-      expect(listed.map(({ Backup }: { Backup: string }) => Backup)).toEqual(pgmoneta.backupsOnDisk());
-      for (const { Backup, Valid } of listed) {
-        expect(Valid, Backup).toBe('yes');
-        if (added.includes(Backup)) expect((await pgmoneta.must('verify', 'primary', Backup)).Files.Failed).toEqual({});
-      }
-    },
-  );
+  test.each(killMoments(10))('moment %i, the %s: nothing is listed that is not whole', async (_n, victim) => {
+    const { pgmoneta } = scene;
+    const before = pgmoneta.backupsOnDisk();
+    const result = await interrupted(scene.pgmoneta, { victim, delay: random() * usual * 1.1 }, 'backup', 'primary');
+    const added = pgmoneta.backupsOnDisk().filter((label: string) => !before.includes(label));
+    if (result.exit === 0) expect(added).toEqual([JSON.parse(result.stdout).Response.Backup]);
+    else expect(result.stdout + result.stderr).not.toBe('');
+    await until('an empty staging directory', () => pgmoneta.stagingOnDisk().length === 0, { timeout: 5000 });
+    const listed = (await pgmoneta.must('list-backup', 'primary')).Backups;
+    expect(listed.map(({ Backup }: { Backup: string }) => Backup)).toEqual(pgmoneta.backupsOnDisk());
+    for (const { Backup, Valid } of listed) {
+      expect(Valid, Backup).toBe('yes');
+      if (added.includes(Backup)) expect((await pgmoneta.must('verify', 'primary', Backup)).Files.Failed).toEqual({});
+    }
+  });
 
   test('and the next one works', async () => {
     const label = await scene.pgmoneta.backup();
@@ -85,25 +60,22 @@ describe('of a restore', () => {
   });
   beforeEach(() => scene.pgmoneta.clearRestored());
 
-  test.each(Array.from({ length: MOMENTS }, (_, n) => [n + 1, n % 2 === 0 ? 'daemon' : 'job'] as const))(
-    'moment %i, the %s: nothing is left that looks like a cluster',
-    async (_n, victim) => {
-      const { pgmoneta } = scene;
-      const target = path.join(pgmoneta.restored, `primary-${pgmoneta.backupsOnDisk().at(-1)}`);
-      const result = await interrupted(victim, random() * usual * 1.1, ...args());
-      if (result.exit === 0) {
-        expect(existsSync(path.join(target, 'global', 'pg_control'))).toBe(true);
-        return;
-      }
-      expect(result.stdout + result.stderr).not.toBe('');
-      // Either the rename had happened, and then all is there, or nothing carries the name.
-      if (!existsSync(target)) {
-        const halves = readdirSync(pgmoneta.restored).filter((name) => !name.startsWith('.'));
-        const ready = halves.filter((name) => existsSync(path.join(pgmoneta.restored, name, 'global', 'pg_control')));
-        expect(ready).toEqual([]);
-      } else expect(existsSync(path.join(target, 'global', 'pg_control'))).toBe(true);
-    },
-  );
+  test.each(killMoments(10))('moment %i, the %s: nothing is left that looks like a cluster', async (_n, victim) => {
+    const { pgmoneta } = scene;
+    const target = path.join(pgmoneta.restored, `primary-${pgmoneta.backupsOnDisk().at(-1)}`);
+    const result = await interrupted(pgmoneta, { victim, delay: random() * usual * 1.1 }, ...args());
+    if (result.exit === 0) {
+      expect(existsSync(path.join(target, 'global', 'pg_control'))).toBe(true);
+      return;
+    }
+    expect(result.stdout + result.stderr).not.toBe('');
+    // Either the rename had happened, and then all is there, or nothing carries the name.
+    if (!existsSync(target)) {
+      const halves = readdirSync(pgmoneta.restored).filter((name) => !name.startsWith('.'));
+      const ready = halves.filter((name) => existsSync(path.join(pgmoneta.restored, name, 'global', 'pg_control')));
+      expect(ready).toEqual([]);
+    } else expect(existsSync(path.join(target, 'global', 'pg_control'))).toBe(true);
+  });
 
   test('and the next one works, over whatever was left', async () => {
     const directory = await scene.pgmoneta.restore();

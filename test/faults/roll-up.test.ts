@@ -4,13 +4,12 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { differences } from '../integration/stored-chain.js';
 import { repositoryProblems } from '../support/history.mjs';
-import { alive, signal, until } from '../support/processes.mjs';
+import { durationOf, interrupted, killMoments } from '../support/interrupt.mjs';
+import { until } from '../support/processes.mjs';
 import { seeded } from '../support/random.mjs';
 import { Scene } from '../support/scene.mjs';
 
 /** kill -9 in the middle of a roll-up: every backup restores to what it was, and the work is taken up again. */
-
-const MOMENTS = Number(process.env.PGMONETA_TEST_KILLS ?? 4);
 
 let scene: Scene;
 /** The chain as it was taken, outside of the repository. */
@@ -39,9 +38,7 @@ beforeAll(async () => {
   }
   pristine = path.join(pgmoneta.base, 'pristine');
   execFileSync('cp', ['-a', path.dirname(pgmoneta.backupDirectory(labels[0] as string)), pristine]);
-  const start = performance.now();
-  await pgmoneta.must('delete', 'primary', labels[0] as string);
-  usual = performance.now() - start;
+  usual = await durationOf(() => pgmoneta.must('delete', 'primary', labels[0] as string));
 }, 600_000);
 afterAll(() => scene?.close());
 
@@ -73,7 +70,7 @@ async function proveConsistent(): Promise<void> {
   }
 }
 
-const moments = Array.from({ length: MOMENTS }, (_, n) => [n + 1, n % 2 === 0 ? 'daemon' : 'job'] as const);
+const moments = killMoments(4);
 
 describe('of a roll-up', () => {
   const outcomes = { untouched: 0, between: 0, done: 0 };
@@ -82,17 +79,8 @@ describe('of a roll-up', () => {
     const { pgmoneta } = scene;
     again();
     const full = labels[0] as string;
-    const running = pgmoneta.launch('pgmoneta-cli', [
-      ...['-c', pgmoneta.configuration, '-F', 'json', 'delete', 'primary', full],
-    ]);
-    await until('the job', () => pgmoneta.jobs().length > 0 || running.child.exitCode !== null, { interval: 2 });
-    await new Promise((resolve) => setTimeout(resolve, random() * usual));
-    const jobs = pgmoneta.jobs();
-    if (victim === 'daemon') await pgmoneta.kill();
-    for (const pid of jobs) signal(pid, 'SIGKILL');
-    await until('the end of the jobs', () => jobs.every((pid: number) => !alive(pid)));
-    if (victim === 'daemon') await pgmoneta.start();
-    const { exit } = await running.result;
+    const how = { victim, delay: random() * usual, from: 'job', orphans: true } as const;
+    const { exit } = await interrupted(pgmoneta, how, 'delete', 'primary', full);
     await proveConsistent();
     const left = pgmoneta.backupsOnDisk();
     for (const label of labels.slice(1)) expect(left).toContain(label);

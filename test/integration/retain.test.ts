@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cloneBackup, daysAgo, hashProblems, repositoryProblems } from '../support/history.mjs';
-import { alive, signal, until } from '../support/processes.mjs';
+import { interrupted, killMoments } from '../support/interrupt.mjs';
+import { until } from '../support/processes.mjs';
 import { seeded } from '../support/random.mjs';
 import { Scene } from '../support/scene.mjs';
 
@@ -106,33 +107,15 @@ describe('retain and expunge', () => {
 });
 
 describe('killed', () => {
-  const MOMENTS = 20;
   const random = seeded('retain, kill -9');
 
-  test.each(Array.from({ length: MOMENTS }, (_, n) => [n + 1, n % 2 === 0 ? 'daemon' : 'job'] as const))(
+  test.each(killMoments(8))(
     'moment %i, the %s: the description is the old one or the new one, and its hash is right',
     async (n, victim) => {
       const { pgmoneta } = scene;
       const verb = n % 4 < 2 ? 'retain' : 'expunge';
-      const running = pgmoneta.launch('pgmoneta-cli', [
-        '-c',
-        pgmoneta.configuration,
-        verb,
-        'primary',
-        grandchild,
-        '--cascade',
-      ]);
-      await until('the job', () => pgmoneta.jobs().length > 0 || running.child.exitCode !== null, { interval: 2 });
-      await new Promise((resolve) => setTimeout(resolve, random() * 250));
-      const jobs = pgmoneta.jobs();
-      if (victim === 'daemon') {
-        await pgmoneta.kill();
-        await until('the end of the orphaned jobs', () => jobs.every((pid: number) => !alive(pid)));
-        await pgmoneta.start();
-      } else {
-        for (const pid of jobs) signal(pid, 'SIGKILL');
-      }
-      const { exit } = await running.result;
+      const how = { victim, delay: random() * 250, from: 'job' } as const;
+      const { exit } = await interrupted(pgmoneta, how, verb, 'primary', grandchild, '--cascade');
       // The sweep after a killed job, or at the start, finishes what was decided.
       const rewrite = path.join(pgmoneta.repository, 'primary', '.rewrite');
       await until('an empty .rewrite', () => !existsSync(rewrite) || readdirSync(rewrite).length === 0);
