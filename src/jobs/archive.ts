@@ -8,6 +8,7 @@ import { codecOf } from '../repository/codes.js';
 import { lock } from '../repository/locks.js';
 import { serverPaths } from '../repository/paths.js';
 import { archivePath, writeArchive } from '../restore/archive.js';
+import { archiveRatio, checkArchiveSpace } from '../restore/space.js';
 import { buildingName } from '../restore/target.js';
 import type { Job, JobContext } from './context.js';
 import type { JsonObject } from './messages.js';
@@ -38,6 +39,7 @@ export const archiveJob: Job = async (request, context) => {
     const rehearsal = await restoreJob({ ...restore, DryRun: true }, context);
     const place = { server: server.name, directory, force, context };
     await refuseExisting(place, String(rehearsal.Backup));
+    refuseWithoutRoom(rehearsal, directory, context);
     await mkdir(staging, { mode: 0o700, recursive: true });
     const restored = await restoreJob(restore, context);
     await refuseExisting(place, String(restored.Backup));
@@ -85,6 +87,19 @@ async function refuseExisting({ server, directory, force, context }: Place, labe
   throw new PgmonetaError('ARCHIVE_SETUP', `${path} exists${found.isFile() ? '' : ' and is not a file'}`, {
     hint: found.isFile() ? 'choose another directory, or use --force to replace it' : 'choose another directory',
   });
+}
+
+/** The tree and the archive of it stand on one file system at the same time. */
+function refuseWithoutRoom(rehearsal: JsonObject, directory: string, context: JobContext): void {
+  const [first] = rehearsal.FileSystems as readonly { readonly Needed: number; readonly Free: number }[];
+  if (first === undefined) return;
+  const ratio = archiveRatio(codecOf(context.configuration.main.compression), {
+    stored: Number(rehearsal.BackupSize),
+    restored: Number(rehearsal.RestoreSize),
+    compressed: rehearsal.Compression !== 0,
+    incremental: rehearsal.Incremental === true,
+  });
+  checkArchiveSpace({ tree: { needed: first.Needed, available: first.Free }, directory, ratio });
 }
 
 async function pack(place: Place, staging: string, label: string, workers: number): Promise<JsonObject> {

@@ -89,3 +89,49 @@ export async function checkRestoreSpace(
     workflow: 'Restore backup',
   });
 }
+
+/** What an archive takes beside the restored tree that it is made of. */
+export interface ArchiveDemand {
+  /** The file system of the directory that both stand in; `needed` is the restored tree. */
+  readonly tree: Omit<FileSystemDemand, 'directories'>;
+  readonly directory: string;
+  /** What the archive is expected to shrink to, 0 to 1. */
+  readonly ratio: number;
+}
+
+/** Without a full backup to learn from, compressed data is taken to shrink to a quarter: only what cannot work is refused. */
+const UNKNOWN_RATIO = 0.25;
+
+/**
+ * What the archive of a backup will shrink to: as the backup did, where that says it.
+ * @param sizes of the backup as it is stored and as it is restored
+ */
+export function archiveRatio(
+  codec: string,
+  sizes: {
+    readonly stored: number;
+    readonly restored: number;
+    readonly compressed: boolean;
+    readonly incremental: boolean;
+  },
+): number {
+  if (codec === 'none') return 1;
+  if (!sizes.compressed || sizes.incremental || sizes.restored === 0) return UNKNOWN_RATIO;
+  return Math.min(1, sizes.stored / sizes.restored);
+}
+
+/**
+ * Refuses an archive that cannot fit beside what it is made of.
+ * @throws PgmonetaError RESTORE_NODISK with the figures
+ */
+export function checkArchiveSpace({ tree, directory, ratio }: ArchiveDemand): void {
+  const archive = Math.ceil(tree.needed * ratio);
+  if (tree.needed + archive <= tree.available) return;
+  const mega = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
+  throw new PgmonetaError(
+    'RESTORE_NODISK',
+    `not enough space: an archive needs ${mega(tree.needed)} for the restored backup and about ${mega(archive)} for itself, ` +
+      `and ${directory} has ${mega(tree.available)} free`,
+    { hint: 'free space there, or choose a directory on another file system', workflow: 'Archive' },
+  );
+}

@@ -14,7 +14,8 @@ function mounting(directory: string, megabytes: number) {
 }
 
 beforeAll(async () => {
-  scene = await Scene.open(17, { workload: { rows: 1000 }, start: false });
+  const server = { settings: { summarize_wal: 'on' } };
+  scene = await Scene.open(17, { workload: { rows: 1000 }, start: false, server });
   await addNoise(scene.server, 24);
 });
 afterAll(async () => {
@@ -72,6 +73,51 @@ describe.runIf(canMount())('on a small file system', () => {
     expect(result.document.Outcome.Error).toBe(601);
     expect(result.document.Outcome.Message).toMatch(/space|free/i);
     expect(readdirSync(small)).toEqual([]);
+  });
+
+  test('an archive has to fit beside the restored backup that it is made of', async () => {
+    const place = path.join(scene.pgmoneta.base, 'archive');
+    const plan = await scene.pgmoneta.json('-F', 'raw', 'restore', 'primary', 'newest', '/tmp', '--dry-run');
+    const needed = Math.ceil(plan.document.Response.FileSystems[0].Needed / 1024 / 1024);
+    mounting(place, Math.ceil(needed * 1.1));
+    const result = await scene.pgmoneta.json('archive', 'primary', 'newest', place);
+    expect(result.exit).toBe(3);
+    expect(result.document.Outcome.Error).toBe(903);
+    expect(result.document.Outcome.Message).toContain(
+      `an archive needs ${needed} MB for the restored backup and about`,
+    );
+    expect(readdirSync(place)).toEqual([]);
+  });
+
+  test('a roll-up that cannot fit is refused, one that runs out of space changes nothing', async () => {
+    const { pgmoneta, server } = scene;
+    const full = pgmoneta.backupsOnDisk().at(-1) as string;
+    await server.sql('UPDATE main_table SET number = number + 1 WHERE id % 5 = 0');
+    const child = (await pgmoneta.must('backup', 'primary', full)).Backup;
+    const filler = path.join(pgmoneta.repository, 'filler');
+    fill(filler);
+    const refused = await pgmoneta.json('delete', 'primary', full).finally(() => rmSync(filler));
+    expect(refused.document.Outcome.Error).toBe(507);
+    expect(refused.document.Outcome.Message).toMatch(/may take \d+ MB, and .* has \d+ MB free/);
+    const running = pgmoneta.launch('pgmoneta-cli', [
+      ...['-c', pgmoneta.configuration, '-F', 'json', 'delete', 'primary', full],
+    ]);
+    const work = path.join(pgmoneta.repository, 'primary', '.roll-up', child);
+    await until('a roll-up', () => existsSync(work) || running.child.exitCode !== null, { interval: 2 });
+    fill(filler);
+    const { exit, stdout } = await running.result.finally(() => rmSync(filler));
+    if (exit !== 0) {
+      expect(JSON.parse(stdout).Outcome.Error).toBe(507);
+      expect(JSON.parse(stdout).Outcome.Message).toMatch(/space|ENOSPC/i);
+      expect(pgmoneta.backupsOnDisk()).toEqual([full, child]);
+      expect(existsSync(work)).toBe(false);
+      for (const label of [full, child]) {
+        expect((await pgmoneta.must('verify', 'primary', label)).Files.Failed).toEqual({});
+      }
+      await pgmoneta.must('delete', 'primary', full);
+    }
+    expect(pgmoneta.backupsOnDisk()).toEqual([child]);
+    expect((await pgmoneta.must('verify', 'primary', child)).Files.Failed).toEqual({});
   });
 
   test('tablespaces are counted on their own file system', async () => {
