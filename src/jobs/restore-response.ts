@@ -1,4 +1,5 @@
 import type { EffectiveServer } from '../config/index.js';
+import type { ReuseReport } from '../native/restore.js';
 import { formatLsn } from '../postgres/types.js';
 import type { KnownBackup } from '../repository/catalogue.js';
 import { describeRecovery } from '../restore/describe.js';
@@ -66,4 +67,31 @@ function pathText({ path }: RestoreWalPlan): string {
   return path
     .map(({ timeline, end }) => (end === undefined ? String(timeline) : `${timeline} up to ${formatLsn(end)}`))
     .join(', then ');
+}
+
+/**
+ * What a restore onto an existing cluster kept and what it wrote.
+ * @param names whether the files are named
+ */
+export function reuseFields(reuse: ReuseReport | undefined, names: boolean): JsonObject {
+  if (reuse === undefined) return {};
+  const { kept, copied, rewritten, added, removed } = reuse;
+  const named = {
+    NewPaths: [...reuse.addedPaths],
+    RemovedPaths: [...reuse.removedPaths],
+    RewrittenPaths: [...reuse.rewrittenPaths],
+  };
+  return {
+    Copied: copied.bytes,
+    CopiedFiles: copied.files,
+    Kept: kept.bytes,
+    KeptFiles: kept.files,
+    New: added.bytes,
+    NewFiles: added.files,
+    Removed: removed.bytes,
+    RemovedFiles: removed.files,
+    Rewritten: rewritten.bytes,
+    RewrittenFiles: rewritten.files,
+    ...(names ? named : {}),
+  };
 }

@@ -3,24 +3,26 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EffectiveServer } from '../config/index.js';
 import { PgmonetaError } from '../errors/index.js';
+import type { ReuseReport } from '../native/restore.js';
 import { ancestorsOf } from '../repository/ancestors.js';
 import { type KnownBackup, listBackups } from '../repository/catalogue.js';
 import { leaseBackups } from '../repository/leases.js';
 import { lock, lockPatiently } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { restoreExtra } from '../restore/extra.js';
+import { finalOf } from '../restore/place.js';
 import { type Position, parsePosition } from '../restore/position.js';
 import { type PrimaryConnection, recoverySettings } from '../restore/recovery-settings.js';
 import { fetchCommand } from '../restore/restore-command.js';
 import { type RestoreOrder, type RestoreResult, rehearseRestore, runRestore } from '../restore/run.js';
-import { planTarget, targetLockName } from '../restore/target.js';
+import { targetLockName } from '../restore/target.js';
 import { chainLabels, usableBackupOf } from './backups.js';
 import type { Job, JobContext } from './context.js';
 import type { JsonObject } from './messages.js';
 import { CATALOGUE_PATIENCE } from './remove-backup.js';
 import { flag, optionalText, requiredText, textMap } from './request.js';
 import { isChoice } from './restore-choice.js';
-import { rehearsalFields, restoreResponse } from './restore-response.js';
+import { rehearsalFields, restoreResponse, reuseFields } from './restore-response.js';
 import { planRestoreWal, type RestoreWalPlan } from './restore-wal.js';
 import { serverOf, workerCount } from './servers.js';
 
@@ -54,15 +56,17 @@ export const restoreJob: Job = async (request, context) => {
     for (const warning of found.plan?.warnings ?? []) context.log('warn', `restore of ${server.name}: ${warning}`);
     const order = orderOf(server, wish, found, context);
     if (wish.rehearsal) {
-      const { directory, fileSystems } = await rehearseRestore(order);
+      const { directory, fileSystems, reuse, warnings } = await rehearseRestore(order);
       return {
-        ...restoreResponse(server, found.backup, directory, wish.position, found.plan),
+        ...restoreResponse(server, found.backup, directory, wish.position, found.plan, warnings),
         ...rehearsalFields(fileSystems, found.plan),
+        ...reuseFields(reuse, true),
       };
     }
     const { directory, report } = await carryOut(paths, order, context);
     return {
       ...restoreResponse(server, found.backup, directory, wish.position, found.plan, report.warnings),
+      ...reuseFields(report.reuse, false),
       ...(await bringExtra(server.name, found.backup, wish.extra, context)),
     };
   } catch (error) {
@@ -78,6 +82,7 @@ interface Wish {
   readonly root: string;
   readonly position: Position;
   readonly force: boolean;
+  readonly delta: boolean;
   readonly fetch: boolean;
   readonly rehearsal: boolean;
   readonly tablespaceMap: Readonly<Record<string, string>>;
@@ -105,6 +110,7 @@ function readWish(request: JsonObject, server: EffectiveServer): Wish {
     root: requiredText(request, 'Directory', 'RESTORE_ERROR'),
     position,
     force: flag(request, 'Force'),
+    delta: flag(request, 'Delta'),
     fetch: wal === 'fetch',
     rehearsal: flag(request, 'DryRun'),
     tablespaceMap: textMap(request, 'TablespaceMap'),
@@ -154,6 +160,7 @@ function orderOf(
   return {
     tablespaceMap,
     relativeLinks,
+    delta: wish.delta,
     backup,
     ancestors,
     allowMixedChecksums: wish.allowMixedChecksums,
@@ -168,6 +175,7 @@ function orderOf(
     masterSecret: context.masterSecret,
     signal: context.signal,
     onProgress: (done, total) => context.progress({ phase: 'Restore backup', done, total, unit: 'bytes' }),
+    onCompareProgress: (done, total) => context.progress({ phase: 'Compare', done, total, unit: 'bytes' }),
     onWalProgress: (done, total) => context.progress({ phase: 'Copy WAL', done, total, unit: 'bytes' }),
     onSettled: (outcome) =>
       context.log('warn', `an interrupted restore of ${server.name}-${backup.label} was ${outcome} before this one`),
@@ -176,9 +184,9 @@ function orderOf(
 
 async function carryOut(paths: ServerPaths, order: RestoreOrder, context: JobContext): Promise<RestoreResult> {
   const { server, backup } = order;
-  const target = planTarget(order.root, server, backup.label, backup.info.tablespaces, order);
-  const targetLockPath = join(paths.root, targetLockName(target));
-  const held = await lock(targetLockPath, 'exclusive', `restore to ${target.final}`, 'RESTORE_ACTIVE');
+  const final = await finalOf(order);
+  const targetLockPath = join(paths.root, targetLockName(final));
+  const held = await lock(targetLockPath, 'exclusive', `restore to ${final}`, 'RESTORE_ACTIVE');
   try {
     const result = await runRestore(order);
     const { directory, report } = result;
@@ -188,11 +196,23 @@ async function carryOut(paths: ServerPaths, order: RestoreOrder, context: JobCon
       combined: report.combined,
       bytes: report.bytes,
       segments: order.wal?.segments.length ?? 0,
+      ...(report.reuse === undefined ? {} : keptAndWritten(report.reuse)),
     });
     return result;
   } finally {
     held.release();
   }
+}
+
+/** For the log. */
+function keptAndWritten({ kept, rewritten, added, removed }: ReuseReport): Record<string, number> {
+  return {
+    keptFiles: kept.files,
+    keptBytes: kept.bytes,
+    writtenFiles: rewritten.files + added.files,
+    writtenBytes: rewritten.bytes + added.bytes,
+    removedFiles: removed.files,
+  };
 }
 
 /** The cluster is complete by now: what goes wrong here is told, and takes nothing back. */

@@ -27,6 +27,7 @@ const restore = {
   TablespaceMap: 'object?',
   RelativeLinks: 'boolean?',
   Force: 'boolean?',
+  Delta: 'boolean?',
   Wal: 'string?',
   DryRun: 'boolean?',
   AllowMixedChecksums: 'boolean?',

@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { PgmonetaError } from '../errors/index.js';
 import { removeTree, syncDirectory } from '../native/fs.js';
 import { renameDurable, writeTextDurable } from '../repository/durable.js';
+import { controlOf } from './old-cluster.js';
+import { type PublicationGuard, requireLeftAlone, wasLeftAlone } from './publication-guard.js';
 import { buildingName, type TargetPlan } from './target.js';
 
 /** A rename: of what is replaced out of the way, or of what was built to its name. */
@@ -12,7 +14,12 @@ interface Move {
   readonly to: string;
 }
 
-const journalSchema = z.object({ moves: z.array(z.object({ from: z.string(), to: z.string() })).min(1) });
+const journalSchema = z.object({
+  moves: z.array(z.object({ from: z.string(), to: z.string() })).min(1),
+  guard: z.object({ directory: z.string(), control: z.string() }).optional(),
+});
+
+type Journal = z.infer<typeof journalSchema>;
 
 /** Where a directory stays while the one that replaces it gets its name. */
 export function replacedName(path: string): string {
@@ -38,13 +45,17 @@ export function publicationMoves(plan: TargetPlan, existing: readonly string[]):
 /**
  * Gives the finished directories their names and removes what they replace. When a step fails, everything is put back
  * where it was; when the process dies in between, {@link settlePublication} does it.
+ * @param guard the cluster that is replaced, when the new one shares files with it
+ * @throws PgmonetaError RESTORE_TEARDOWN when a server was started in that meanwhile
  */
-export async function publish(plan: TargetPlan, existing: readonly string[]): Promise<void> {
+export async function publish(plan: TargetPlan, existing: readonly string[], guard?: PublicationGuard): Promise<void> {
+  if (guard !== undefined) await requireLeftAlone(guard, guard.directory);
   const moves = publicationMoves(plan, existing);
   const journal = journalName(plan.final);
-  await writeTextDurable(journal, `${JSON.stringify({ moves })}\n`);
+  await writeTextDurable(journal, `${JSON.stringify({ moves, guard })}\n`);
   try {
     for (const { from, to } of moves) await renameDurable(from, to);
+    if (guard !== undefined) await requireLeftAlone(guard, replacedName(guard.directory));
   } catch (error) {
     await takeBack(moves);
     await removeJournal(journal);
@@ -66,9 +77,9 @@ export async function settlePublication(final: string): Promise<'none' | 'comple
     throw error;
   });
   if (text === undefined) return 'none';
-  const moves = readJournal(journal, text);
+  const { moves, guard } = readJournal(journal, text);
   const last = moves.at(-1) as Move;
-  const completed = await isMade(last);
+  const completed = (await isMade(last)) && (guard === undefined || (await mayGo(guard)));
   if (completed) await removeReplaced(moves);
   else await takeBack(moves);
   await removeJournal(journal);
@@ -76,16 +87,22 @@ export async function settlePublication(final: string): Promise<'none' | 'comple
 }
 
 /** Reads a journal, which must hold nothing but the two kinds of renames that this module makes. */
-function readJournal(journal: string, text: string): readonly Move[] {
+function readJournal(journal: string, text: string): Journal {
   try {
-    const { moves } = journalSchema.parse(JSON.parse(text));
-    if (moves.every(({ from, to }) => to === replacedName(from) || from === buildingName(to))) return moves;
+    const found = journalSchema.parse(JSON.parse(text));
+    if (found.moves.every(({ from, to }) => to === replacedName(from) || from === buildingName(to))) return found;
   } catch {
     // One message for every kind of damage.
   }
   throw new PgmonetaError('RESTORE_SETUP', `the journal ${journal} of an interrupted restore cannot be read`, {
     hint: 'look at the directories beside it whose names start with a dot, move what you need, and remove the journal',
   });
+}
+
+/** Whether the replaced cluster was left alone; one that is being removed already was. */
+async function mayGo(guard: PublicationGuard): Promise<boolean> {
+  const place = replacedName(guard.directory);
+  return (await controlOf(place)) === undefined || (await wasLeftAlone(guard, place));
 }
 
 async function takeBack(moves: readonly Move[]): Promise<void> {

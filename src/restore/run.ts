@@ -1,26 +1,34 @@
-import { chmod, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { access, chmod, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PgmonetaError } from '../errors/index.js';
 import { freeSpace, syncTree } from '../native/fs.js';
-import { planRestore, type RestoreReport, restoreBackup } from '../native/restore.js';
+import {
+  compareRestore,
+  planRestore,
+  type RestoreOptions,
+  type RestoreReport,
+  type ReuseReport,
+  restoreBackup,
+} from '../native/restore.js';
 import type { KnownBackup } from '../repository/catalogue.js';
 import { cipherOfCode } from '../repository/codes.js';
 import { writeTextDurable } from '../repository/durable.js';
+import { deltaWarnings, existingOf, giveTree, writtenDemands } from './delta.js';
+import { checkExchange } from './old-cluster.js';
+import { finalOf, type Place, type PlaceOrder, placeOf, requireSameCluster, unsettled } from './place.js';
 import type { Position } from './position.js';
-import { publish, settlePublication } from './publish.js';
+import { journalName, publish, settlePublication } from './publish.js';
 import { editAutoConf, type PrimaryConnection, type RecoverySettings, recoverySettings } from './recovery-settings.js';
-import { checkRestoreSpace, type FileSystemDemand } from './space.js';
-import { checkTargets, type PlacementOptions, planTarget, removeLeftovers, type TargetPlan } from './target.js';
+import { checkRestoreSpace, type FileSystemDemand, type SpaceDemand } from './space.js';
+import { checkTargets, removeLeftovers } from './target.js';
 import { copyWal, type WalOrder } from './wal.js';
 
 /** What is to be restored, and where to. */
-export interface RestoreOrder extends PlacementOptions {
-  readonly backup: KnownBackup;
+export interface RestoreOrder extends PlaceOrder {
   /** What the backup builds on, its parent first and a full backup last; empty for a full backup. */
   readonly ancestors: readonly KnownBackup[];
   /** Accept that page checksums were enabled between two backups of the chain. */
   readonly allowMixedChecksums: boolean;
-  readonly server: string;
-  readonly root: string;
   readonly position: Position;
   /** WAL from after the backup; undefined when what the backup brings is all that is needed. */
   readonly wal: WalOrder | undefined;
@@ -35,6 +43,8 @@ export interface RestoreOrder extends PlacementOptions {
   readonly onProgress: (done: number, total: number) => void;
   /** Bytes of WAL that were copied, and all that are. */
   readonly onWalProgress: (done: number, total: number) => void;
+  /** Bytes of the cluster that were compared with the one that is there, and all of them. */
+  readonly onCompareProgress: (done: number, total: number) => void;
   /** Told when an earlier restore to the same place had been cut short while it gave its directories their names. */
   readonly onSettled: (outcome: 'completed' | 'taken back') => void;
 }
@@ -48,30 +58,60 @@ export interface RestoreResult {
 }
 
 /** Everything that is decided before a byte is written. */
-interface RestorePlan {
-  readonly target: TargetPlan;
+interface RestorePlan extends Place {
   readonly settings: RecoverySettings;
   readonly existing: readonly string[];
   readonly fileSystems: readonly FileSystemDemand[];
+  /** What is kept of the old cluster, when that had to be found out. */
+  readonly reuse: ReuseReport | undefined;
 }
 
 /** Computes the plan of a restore, refusing what cannot work. */
-async function planRestoreOrder(order: RestoreOrder, target: TargetPlan, create: boolean): Promise<RestorePlan> {
+async function planRestoreOrder(order: RestoreOrder, rehearsal: boolean): Promise<RestorePlan> {
   const settings = recoverySettings(order.position, order.primary, order.restoreCommand);
-  const existing = await checkTargets(target, order.force);
+  const place = await placeOf(order);
+  const { target, old } = place;
+  const own = [old?.directory ?? [], old?.tablespaces.map(({ directory }) => directory) ?? []].flat();
+  const existing = await checkTargets(target, order.force, own);
+  if (old !== undefined) await checkExchange(old, existing);
   const { masterSecret, allowMixedChecksums } = order;
   const sizes = await planRestore(directoriesOf(order), { masterSecret, allowMixedChecksums });
+  if (old !== undefined) requireSameCluster(old, order.backup.label, sizes.systemIdentifier);
   const ofTablespace = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
   const walBytes = (order.wal?.segments.length ?? 0) * (order.wal?.segmentSize ?? 0);
-  const fileSystems = await checkRestoreSpace(
-    [
-      { directory: target.final, bytes: sizes.baseBytes + walBytes },
-      ...target.tablespaces.map((entry) => ({ directory: entry.final, bytes: ofTablespace(entry.oid) })),
-    ],
-    freeSpace,
-    create,
-  );
-  return { target, settings, existing, fileSystems };
+  const whole = [
+    { directory: target.final, bytes: sizes.baseBytes + walBytes },
+    ...target.tablespaces.map((entry) => ({ directory: entry.final, bytes: ofTablespace(entry.oid) })),
+  ];
+  return { ...place, settings, existing, ...(await provideSpace(order, place, whole, walBytes, rehearsal)) };
+}
+
+/**
+ * Looks for the space. A restore beside an old cluster may need less than the whole: how much is found out when that is
+ * asked for, or when the whole does not fit.
+ */
+async function provideSpace(
+  order: RestoreOrder,
+  place: Place,
+  whole: readonly SpaceDemand[],
+  walBytes: number,
+  rehearsal: boolean,
+): Promise<Pick<RestorePlan, 'fileSystems' | 'reuse'>> {
+  const check = (demands: readonly SpaceDemand[]) => checkRestoreSpace(demands, freeSpace, !rehearsal);
+  if (place.old === undefined) return { fileSystems: await check(whole), reuse: undefined };
+  if (!rehearsal) {
+    const fileSystems = await check(whole).catch((error: unknown) => {
+      if (error instanceof PgmonetaError && error.code === 'RESTORE_NODISK') return undefined;
+      throw error;
+    });
+    if (fileSystems !== undefined) return { fileSystems, reuse: undefined };
+  }
+  const { signal, onCompareProgress } = order;
+  const reuse = await compareRestore(nativeOrder(order, place), {
+    signal,
+    onProgress: ({ bytesDone, bytesTotal }) => onCompareProgress(bytesDone, bytesTotal),
+  });
+  return { fileSystems: await check(writtenDemands(place.target, reuse, walBytes)), reuse };
 }
 
 /** Newest first. */
@@ -79,17 +119,27 @@ function directoriesOf({ backup, ancestors }: RestoreOrder): readonly string[] {
   return [backup, ...ancestors].map(({ directory }) => directory);
 }
 
-function targetOf(order: RestoreOrder): TargetPlan {
-  return planTarget(order.root, order.server, order.backup.label, order.backup.info.tablespaces, order);
+/** What a restore would make, and what it would take. */
+export interface Rehearsal {
+  /** The data directory. */
+  readonly directory: string;
+  readonly fileSystems: readonly FileSystemDemand[];
+  /** With `delta`: what would be kept of the old cluster. */
+  readonly reuse: ReuseReport | undefined;
+  readonly warnings: readonly string[];
 }
 
-/** What a restore would make, and what it would take; nothing is changed. */
-export async function rehearseRestore(
-  order: RestoreOrder,
-): Promise<{ readonly directory: string; readonly fileSystems: readonly FileSystemDemand[] }> {
-  const target = targetOf(order);
-  const { fileSystems } = await planRestoreOrder(order, target, false);
-  return { directory: target.final, fileSystems };
+/** Finds out what a restore would do; nothing is changed. */
+export async function rehearseRestore(order: RestoreOrder): Promise<Rehearsal> {
+  const final = await finalOf(order);
+  const interrupted = await access(journalName(final)).then(
+    () => true,
+    () => false,
+  );
+  if (order.delta && interrupted) throw unsettled(final);
+  const { target, old, fileSystems, reuse } = await planRestoreOrder(order, true);
+  const warnings = old === undefined || reuse === undefined ? [] : deltaWarnings(old, target, reuse);
+  return { directory: target.final, fileSystems, reuse, warnings };
 }
 
 /**
@@ -97,52 +147,68 @@ export async function rehearseRestore(
  * way, `pg_control` and then the name of the directory come last, and a failure leaves nothing that looks like a cluster.
  */
 export async function runRestore(order: RestoreOrder): Promise<RestoreResult> {
-  const target = targetOf(order);
-  const settled = await settlePublication(target.final);
+  const settled = await settlePublication(await finalOf(order));
   if (settled !== 'none') order.onSettled(settled);
-  const plan = await planRestoreOrder(order, target, true);
-  await removeLeftovers(plan.target);
+  const plan = await planRestoreOrder(order, false);
+  const { target, old } = plan;
+  await removeLeftovers(target);
   try {
     const report = await writeCluster(order, plan);
     order.signal.throwIfAborted();
-    await publish(plan.target, plan.existing);
+    await publish(target, plan.existing, old);
     return {
-      directory: plan.target.final,
+      directory: target.final,
       report,
-      tablespaces: plan.target.tablespaces.map(({ oid, final }) => ({ oid, directory: final })),
+      tablespaces: target.tablespaces.map(({ oid, final }) => ({ oid, directory: final })),
     };
   } catch (error) {
-    await removeLeftovers(plan.target);
+    await removeLeftovers(target);
     throw error;
   }
 }
 
-async function writeCluster(order: RestoreOrder, plan: RestorePlan): Promise<RestoreReport> {
-  const { building, tablespaces } = plan.target;
+/** The order as the core takes it. */
+function nativeOrder(order: RestoreOrder, { target, old }: Place): RestoreOptions {
   const encryption = cipherOfCode(order.backup.info.encryption);
-  const report = await restoreBackup(
-    {
-      backups: directoriesOf(order),
-      allowMixedChecksums: order.allowMixedChecksums,
-      target: building,
-      tablespaces: tablespaces.map((entry) => ({
-        oid: entry.oid,
-        name: entry.stored,
-        directory: entry.building,
-        link: entry.link,
-      })),
-      workers: order.workers,
-      ...(order.masterSecret === undefined ? {} : { masterSecret: order.masterSecret }),
-      ...(encryption === undefined || encryption === 'none' ? {} : { encryption }),
-    },
-    { signal: order.signal, onProgress: ({ bytesDone, bytesTotal }) => order.onProgress(bytesDone, bytesTotal) },
-  );
+  return {
+    backups: directoriesOf(order),
+    allowMixedChecksums: order.allowMixedChecksums,
+    target: target.building,
+    tablespaces: target.tablespaces.map((entry) => ({
+      oid: entry.oid,
+      name: entry.stored,
+      directory: entry.building,
+      link: entry.link,
+    })),
+    workers: order.workers,
+    ...(order.masterSecret === undefined ? {} : { masterSecret: order.masterSecret }),
+    ...(encryption === undefined || encryption === 'none' ? {} : { encryption }),
+    ...(old === undefined ? {} : { existing: existingOf(old) }),
+  };
+}
+
+async function writeCluster(order: RestoreOrder, plan: RestorePlan): Promise<RestoreReport> {
+  const { target, old, settings } = plan;
+  const { building } = target;
+  const report = await restoreBackup(nativeOrder(order, plan), {
+    signal: order.signal,
+    onProgress: ({ bytesDone, bytesTotal }) => order.onProgress(bytesDone, bytesTotal),
+  });
   if (order.wal !== undefined) {
     const { workers, masterSecret, signal, onWalProgress } = order;
     await copyWal(building, order.wal, { workers, masterSecret, signal, onProgress: onWalProgress });
   }
-  if (await applySettings(building, plan.settings)) await syncTree(building);
-  return report;
+  let changed = await applySettings(building, settings);
+  if (old !== undefined && old.owner.uid !== process.geteuid?.()) {
+    for (const tree of [building, ...target.tablespaces.map((entry) => entry.building)]) {
+      await giveTree(tree, old.owner);
+      if (tree !== building) await syncTree(tree);
+    }
+    changed = true;
+  }
+  if (changed) await syncTree(building);
+  if (old === undefined || report.reuse === undefined) return report;
+  return { ...report, warnings: [...report.warnings, ...deltaWarnings(old, target, report.reuse)] };
 }
 
 /** Writes the recovery settings; returns whether anything was changed. */

@@ -34,6 +34,14 @@ export interface PlacementOptions {
   readonly relativeLinks: boolean;
 }
 
+/** Where a tablespace of a cluster stands that is there already. */
+export interface StandingTablespace {
+  readonly oid: string;
+  readonly directory: string;
+  /** What its link says. */
+  readonly link: string;
+}
+
 /** The name under which `path` is built: beside it, so that publishing is a rename. */
 export function buildingName(path: string): string {
   return join(dirname(path), `.${basename(path)}.partial`);
@@ -56,12 +64,25 @@ export function planTarget(
       hint: 'the daemon does the restore: give the whole path',
     });
   }
-  const final = join(root, `${server}-${label}`);
+  return planPlaces(join(root, `${server}-${label}`), tablespaces, options);
+}
+
+/**
+ * Computes where the tablespaces of a data directory go: where they are mapped to, where they stand, or beside it.
+ * @throws PgmonetaError RESTORE_ERROR as {@link planTarget}
+ */
+export function planPlaces(
+  final: string,
+  tablespaces: readonly TablespaceInfo[],
+  options: PlacementOptions,
+  standing: readonly StandingTablespace[] = [],
+): TargetPlan {
   const unused = new Set(Object.keys(options.tablespaceMap));
   const taken = new Map<string, string>([[final, 'the data directory']]);
   const planned = tablespaces.map((tablespace) => {
     const mapped = mapping(tablespace, options.tablespaceMap, unused);
-    const place = mapped ?? `${final}-${tablespace.directory}`;
+    const before = mapped === undefined ? standing.find(({ oid }) => oid === tablespace.oid) : undefined;
+    const place = mapped ?? before?.directory ?? `${final}-${tablespace.directory}`;
     const other = taken.get(place);
     if (other !== undefined) {
       throw new PgmonetaError(
@@ -70,7 +91,7 @@ export function planTarget(
       );
     }
     taken.set(place, `tablespace ${tablespace.directory}`);
-    const link = options.relativeLinks ? relative(join(final, 'pg_tblspc'), place) : place;
+    const link = options.relativeLinks ? relative(join(final, 'pg_tblspc'), place) : (before?.link ?? place);
     return { oid: tablespace.oid, stored: tablespace.directory, final: place, building: buildingName(place), link };
   });
   if (unused.size > 0) {
@@ -117,9 +138,10 @@ async function kind(path: string): Promise<'absent' | 'empty' | 'directory' | 'o
 
 /**
  * Refuses targets that exist, unless forced; a data directory in use is refused always.
+ * @param own directories that the restore is meant to replace
  * @returns the existing paths that publishing will replace
  */
-export async function checkTargets(plan: TargetPlan, force: boolean): Promise<string[]> {
+export async function checkTargets(plan: TargetPlan, force: boolean, own: readonly string[] = []): Promise<string[]> {
   const existing: string[] = [];
   for (const path of finals(plan)) {
     const found = await kind(path);
@@ -131,7 +153,7 @@ export async function checkTargets(plan: TargetPlan, force: boolean): Promise<st
     }
     if (found === 'directory') {
       await refuseRunning(path);
-      if (!force) {
+      if (!force && !own.includes(path)) {
         throw new PgmonetaError('RESTORE_SETUP', `the target ${path} exists and is not empty`, {
           hint: 'choose another directory, or use --force to replace it',
         });
@@ -142,7 +164,11 @@ export async function checkTargets(plan: TargetPlan, force: boolean): Promise<st
   return existing;
 }
 
-async function refuseRunning(dataDirectory: string): Promise<void> {
+/**
+ * Refuses a data directory that a server runs in.
+ * @throws PgmonetaError RESTORE_SETUP
+ */
+export async function refuseRunning(dataDirectory: string): Promise<void> {
   const pidFile = join(dataDirectory, 'postmaster.pid');
   const text = await readFile(pidFile, 'utf8').catch(() => undefined);
   const pid = Number.parseInt(text ?? '', 10);
@@ -158,8 +184,8 @@ async function refuseRunning(dataDirectory: string): Promise<void> {
 }
 
 /** Name of the lock that keeps two restores out of the same target. */
-export function targetLockName(plan: TargetPlan): string {
-  return `.restore-${createHash('sha256').update(plan.final).digest('hex').slice(0, 16)}.lock`;
+export function targetLockName(final: string): string {
+  return `.restore-${createHash('sha256').update(final).digest('hex').slice(0, 16)}.lock`;
 }
 
 /** Removes what an earlier restore to the same place has left, which nobody can be using: the lock is held. */

@@ -73,6 +73,10 @@ export const RESTORE_FLAGS = {
   },
   'relative-links': { type: 'boolean', description: 'Make tablespace links relative to the data directory' },
   force: { type: 'boolean', description: 'Replace a restored directory of the same name' },
+  delta: {
+    type: 'boolean',
+    description: 'The directory is a stopped data directory of this server: write only what differs from the backup',
+  },
   wal: {
     type: 'option',
     helpValue: 'HOW',

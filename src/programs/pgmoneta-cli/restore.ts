@@ -15,6 +15,7 @@ export async function restore(input: CommandInput): Promise<number> {
   const ours = {
     ...tablespaceMap(flags.list('tablespace-map')),
     ...(flags.has('relative-links') ? { RelativeLinks: true } : {}),
+    ...(flags.has('delta') ? { Delta: true } : {}),
     ...(flags.has('force') ? { Force: true } : {}),
     ...(flags.has('wal') ? { Wal: flags.text('wal') ?? null } : {}),
     ...(flags.has('allow-mixed-checksums') ? { AllowMixedChecksums: true } : {}),
@@ -22,7 +23,8 @@ export async function restore(input: CommandInput): Promise<number> {
     ...(flags.has('dry-run') ? { DryRun: true } : {}),
   };
   // pgmoneta (C) would ignore them, and restore to another place than was meant.
-  const options = '--tablespace-map, --relative-links, --force, --wal, --allow-mixed-checksums, --extra and --dry-run';
+  const options =
+    '--delta, --tablespace-map, --relative-links, --force, --wal, --allow-mixed-checksums, --extra and --dry-run';
   const settings = await readSettings(flags);
   const needs = Object.keys(ours).length === 0 ? undefined : options;
   const { reply } = await sendRequest(settings, 'restore', { ...request, ...ours }, needs);

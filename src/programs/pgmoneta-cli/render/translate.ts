@@ -15,6 +15,7 @@ const LSN_PARTS = ['StartHiLSN', 'StartLoLSN', 'EndHiLSN', 'EndLoLSN', 'Checkpoi
 const SPACES = ['TotalSpace', 'FreeSpace', 'UsedSpace'];
 const SERVER_SIZES = ['WorkspaceFreeSpace', 'HotStandbySize', 'ServerSize', 'WalSize'];
 const FILE_SYSTEM_SIZES = ['Needed', 'Free'];
+const REUSE_SIZES = ['Copied', 'Kept', 'New', 'Removed', 'Rewritten'];
 const RETENTIONS = ['RetentionDays', 'RetentionWeeks', 'RetentionMonths', 'RetentionYears'];
 const CONF_WORDS = [
   'compression',
@@ -63,7 +64,7 @@ function translateHeader(header: JsonObject, name: CommandName | undefined): Jso
 }
 
 function translateResponse(name: CommandName, response: JsonObject): JsonObject {
-  if (name === 'restore') return mapArray(translateBackup(response), 'FileSystems', translateFileSystem);
+  if (name === 'restore') return translateRestore(response);
   if (BACKUP_COMMANDS.has(name)) return translateBackup(response);
   switch (name) {
     case 'list-backup':
@@ -126,6 +127,12 @@ function translateExpiry(backup: JsonObject): JsonObject {
   const result: Mutable = { ...backup };
   for (const key of ['BackupSize', 'Freed']) replace(result, key, formatSize);
   replace(result, 'Valid', validWord);
+  return result;
+}
+
+function translateRestore(response: JsonObject): JsonObject {
+  const result: Mutable = { ...mapArray(translateBackup(response), 'FileSystems', translateFileSystem) };
+  for (const key of REUSE_SIZES) replace(result, key, formatSize);
   return result;
 }
 
