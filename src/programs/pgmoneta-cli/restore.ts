@@ -29,12 +29,19 @@ export async function restore(input: CommandInput): Promise<number> {
   const needs = Object.keys(ours).length === 0 ? undefined : options;
   const { reply } = await sendRequest(settings, 'restore', { ...request, ...ours }, needs);
   const answer = await reply;
-  const code = await present(answer, settings);
   const { Response: response } = answer.document;
+  const brief = settings.format === 'text' && !settings.verbose && isJsonObject(response);
+  const shown = brief ? { ...answer, document: { ...answer.document, Response: withoutNames(response) } } : answer;
+  const code = await present(shown, settings);
   if (code === EXIT.ok && settings.format === 'text' && isJsonObject(response)) {
     printOut(advice(response, server ?? ''), settings);
   }
   return code;
+}
+
+/** The names of the files that a delta restore would write are many: they are for `--verbose` and for programs. */
+function withoutNames(response: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(response).filter(([key]) => !/^(New|Removed|Rewritten)Paths$/.test(key)));
 }
 
 function text(value: JsonValue | undefined): string {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { controlOf } from '../../../src/restore/old-cluster.js';
 import { journalName, publicationMoves, publish, settlePublication } from '../../../src/restore/publish.js';
 import { finals, planTarget, removeLeftovers, type TargetPlan } from '../../../src/restore/target.js';
 
@@ -90,4 +91,82 @@ describe('a publication cut short', () => {
       await expect(settlePublication(plan.final)).rejects.toThrow('cannot be read');
     },
   );
+});
+
+describe('the cluster that shares files with the new one', () => {
+  /** Old directories with a control file, new ones beside them. */
+  async function scene() {
+    for (const path of finals(plan)) await directory(path, 'old');
+    await mkdir(join(plan.final, 'global'));
+    await writeFile(join(plan.final, 'global/pg_control'), 'stopped');
+    await build();
+    return { directory: plan.final, control: (await controlOf(plan.final)) as string };
+  }
+  const start = (place: string) => writeFile(join(place, 'global/pg_control'), 'in production');
+
+  it('is replaced when nobody has started it, with a stale postmaster.pid too', async () => {
+    const guard = await scene();
+    await writeFile(join(plan.final, 'postmaster.pid'), '999999999\n');
+    await publish(plan, finals(plan), guard);
+    expect(await contents()).toEqual(['new', 'new', 'new']);
+  });
+
+  it.each(['pg_control', 'postmaster.pid'])('stays when a server was started before (%s)', async (sign) => {
+    const guard = await scene();
+    if (sign === 'pg_control') await start(plan.final);
+    else await writeFile(join(plan.final, 'postmaster.pid'), `${process.pid}\n`);
+    await expect(publish(plan, finals(plan), guard)).rejects.toThrow('a server was started');
+    expect(await contents()).toEqual(['old', 'old', 'old']);
+    expect(await readdir(root)).not.toContain(journalName(plan.final).slice(root.length + 1));
+  });
+
+  it('is put back when the server was started during the renames', async () => {
+    const guard = await scene();
+    const moves = publicationMoves(plan, finals(plan));
+    const replaced = moves[0]?.to as string;
+    // a server that was about to start sits in the directory wherever that is moved to
+    const watching = (async () => {
+      for (;;) {
+        if (
+          await start(replaced)
+            .then(() => true)
+            .catch(() => false)
+        )
+          return;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    await expect(publish(plan, finals(plan), guard)).rejects.toThrow('a server was started');
+    await watching;
+    expect(await contents()).toEqual(['old', 'old', 'old']);
+    expect(await readFile(join(plan.final, 'global/pg_control'), 'utf8')).toBe('in production');
+  });
+
+  it.each([
+    [false, 'completed', 'new'],
+    [true, 'taken back', 'old'],
+  ] as const)(
+    'decides what becomes of a publication that was cut short (started: %s)',
+    async (started, outcome, left) => {
+      const guard = await scene();
+      const moves = publicationMoves(plan, finals(plan));
+      await writeFile(journalName(plan.final), JSON.stringify({ moves, guard }));
+      for (const { from, to } of moves) await rename(from, to);
+      if (started) await start(moves[0]?.to as string);
+      expect(await settlePublication(plan.final)).toBe(outcome);
+      await removeLeftovers(plan);
+      expect(await contents()).toEqual([left, left, left]);
+      expect((await readdir(root)).filter((name) => name.startsWith('.'))).toEqual([]);
+    },
+  );
+
+  it('is removed to its end when that had begun', async () => {
+    const guard = await scene();
+    const moves = publicationMoves(plan, finals(plan));
+    await writeFile(journalName(plan.final), JSON.stringify({ moves, guard }));
+    for (const { from, to } of moves) await rename(from, to);
+    await rm(join(moves[0]?.to as string, 'global'), { recursive: true });
+    expect(await settlePublication(plan.final)).toBe('completed');
+    expect((await readdir(root)).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkRestoreSpace } from '../../../src/restore/space.js';
-import { checkTargets, planTarget } from '../../../src/restore/target.js';
+import { checkTargets, planPlaces, planTarget } from '../../../src/restore/target.js';
 
 const SPACES = [
   { directory: 'tblspc_fast', oid: '16384', path: '/srv/fast' },
@@ -47,7 +47,41 @@ describe('placement', () => {
   });
 });
 
+describe('the tablespaces of a cluster that is there', () => {
+  const standing = [{ oid: '16384', directory: '/mnt/fast', link: '../../fast' }];
+  const places = (tablespaceMap: Record<string, string>, relativeLinks = false) =>
+    planPlaces('/pg/data', SPACES, { tablespaceMap, relativeLinks }, standing).tablespaces.map(({ final, link }) => [
+      final,
+      link,
+    ]);
+
+  it('stay where they are, with their links; new ones go beside the data directory', () => {
+    expect(places({})).toEqual([
+      ['/mnt/fast', '../../fast'],
+      ['/pg/data-tblspc_slow', '/pg/data-tblspc_slow'],
+    ]);
+  });
+
+  it('go where they are mapped', () => {
+    expect(places({ fast: '/ssd', slow: '/mnt/fast' })).toEqual([
+      ['/ssd', '/ssd'],
+      ['/mnt/fast', '/mnt/fast'],
+    ]);
+    expect(places({}, true)[0]).toEqual(['/mnt/fast', '../../../mnt/fast']);
+  });
+});
+
 describe('an existing target', () => {
+  it('that is meant to be replaced needs no force, others beside it do', async () => {
+    const target = plan(root);
+    for (const path of [target.final, `${target.final}-tblspc_fast`]) {
+      await mkdir(path);
+      await writeFile(join(path, 'file'), '');
+    }
+    await expect(checkTargets(target, false, [target.final])).rejects.toThrow('tblspc_fast');
+    expect(await checkTargets(target, true, [target.final])).toHaveLength(2);
+  });
+
   it('is refused, and accepted when empty or forced', async () => {
     const target = plan(root);
     expect(await checkTargets(target, false)).toEqual([]);
