@@ -33,7 +33,7 @@ export const archiveJob: Job = async (request, context) => {
   const held = await lock(join(paths.root, `.archive-${hash}.lock`), 'exclusive', what, 'ARCHIVE_ACTIVE');
   try {
     await removeTree(staging);
-    const restore = { ...request, Directory: staging, RelativeLinks: true, Force: false };
+    const restore = { ...request, Directory: staging, RelativeLinks: true, Force: false, Delta: false };
     const force = flag(request, 'Force');
     // Before anything is written: which backup it is, whether there is room, and whether the name is free.
     const rehearsal = await restoreJob({ ...restore, DryRun: true }, context);

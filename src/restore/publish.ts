@@ -1,6 +1,5 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { z } from 'zod';
 import { PgmonetaError } from '../errors/index.js';
 import { removeTree, syncDirectory } from '../native/fs.js';
 import { renameDurable, writeTextDurable } from '../repository/durable.js';
@@ -14,12 +13,11 @@ interface Move {
   readonly to: string;
 }
 
-const journalSchema = z.object({
-  moves: z.array(z.object({ from: z.string(), to: z.string() })).min(1),
-  guard: z.object({ directory: z.string(), control: z.string() }).optional(),
-});
-
-type Journal = z.infer<typeof journalSchema>;
+/** What has to be known to settle a publication that was cut short. */
+interface Journal {
+  readonly moves: readonly Move[];
+  readonly guard: PublicationGuard | undefined;
+}
 
 /** Where a directory stays while the one that replaces it gets its name. */
 export function replacedName(path: string): string {
@@ -89,14 +87,22 @@ export async function settlePublication(final: string): Promise<'none' | 'comple
 /** Reads a journal, which must hold nothing but the two kinds of renames that this module makes. */
 function readJournal(journal: string, text: string): Journal {
   try {
-    const found = journalSchema.parse(JSON.parse(text));
-    if (found.moves.every(({ from, to }) => to === replacedName(from) || from === buildingName(to))) return found;
+    const { moves, guard } = JSON.parse(text) as { moves: unknown; guard?: PublicationGuard };
+    const isGuarded = guard === undefined || (typeof guard.directory === 'string' && typeof guard.control === 'string');
+    if (Array.isArray(moves) && moves.length > 0 && moves.every(isOurs) && isGuarded) return { moves, guard };
   } catch {
     // One message for every kind of damage.
   }
   throw new PgmonetaError('RESTORE_SETUP', `the journal ${journal} of an interrupted restore cannot be read`, {
     hint: 'look at the directories beside it whose names start with a dot, move what you need, and remove the journal',
   });
+}
+
+/** Checked by hand: a schema library would take longer to load than all the rest of a restore's code. */
+function isOurs(move: Partial<Move> | null): move is Move {
+  const { from, to } = move ?? {};
+  if (typeof from !== 'string' || typeof to !== 'string') return false;
+  return to === replacedName(from) || from === buildingName(to);
 }
 
 /** Whether the replaced cluster was left alone; one that is being removed already was. */

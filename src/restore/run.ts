@@ -155,7 +155,8 @@ export async function runRestore(order: RestoreOrder): Promise<RestoreResult> {
   try {
     const report = await writeCluster(order, plan);
     order.signal.throwIfAborted();
-    await publish(target, plan.existing, old);
+    const guard = old === undefined ? undefined : { directory: old.directory, control: old.control };
+    await publish(target, plan.existing, guard);
     return {
       directory: target.final,
       report,
