@@ -20,7 +20,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checksumEveryTable } from '../support/compare.mjs';
 import { alive, signal, until } from '../support/processes.mjs';
 import { seeded } from '../support/random.mjs';
-import { verifyBackup } from '../support/referees.mjs';
+import { referee, verifyBackup } from '../support/referees.mjs';
 import { give } from '../support/runtime.mjs';
 import { proveRestored, Scene } from '../support/scene.mjs';
 import { startExisting, startServer } from '../support/server.mjs';
@@ -162,7 +162,7 @@ describe('onto a stopped cluster', () => {
     // most of the cluster is untouched, and in each of the two tablespaces something was kept
     expect(kept.length).toBeGreaterThan(fresh.size / 2);
     expect(new Set(kept.map((name) => /^pg_tblspc\/\d+/.exec(name)?.[0])).size).toBeGreaterThanOrEqual(2);
-    expect(verifyBackup(data, 17)).toMatchObject({ exit: 0 });
+    if (referee(17)) expect(verifyBackup(data, 17)).toMatchObject({ exit: 0 });
     expect(await proveRestored(17, data, { checksums: checksums[identifier] ?? {} })).toEqual([]);
   });
 
@@ -240,7 +240,7 @@ describe('is refused', () => {
     expect(made.Response.Warnings.join()).toContain(space);
     expect(readlinkSync(path.join(data, 'pg_tblspc', oid))).toBe(elsewhere);
     expect(existsSync(path.join(space, 'PG_16_202307071'))).toBe(true);
-    expect(verifyBackup(data, 17)).toMatchObject({ exit: 0 });
+    if (referee(17)) expect(verifyBackup(data, 17)).toMatchObject({ exit: 0 });
   });
 });
 
