@@ -30,6 +30,19 @@ export interface ExistingCluster {
   readonly directory: string;
   /** Its tablespaces that are not in place. */
   readonly tablespaces: readonly { readonly oid: string; readonly directory: string }[];
+  /**
+   * Says that it was made by a restore of a backup of the chain, and no server ran on it since. Then only what is newer
+   * than that is read of files of changed blocks.
+   */
+  readonly base?: ClusterBase | undefined;
+}
+
+/** The backup that a cluster was made of. */
+export interface ClusterBase {
+  /** Its directory, as in the list of backups. */
+  readonly backup: string;
+  /** Nanoseconds since 1970: a file that was changed later is not trusted. */
+  readonly stamp: bigint;
 }
 
 /** What is restored where. */

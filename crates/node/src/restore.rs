@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{AsyncTask, Buffer};
+use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer};
 use napi_derive::napi;
 use pgmoneta_core::cipher::{CipherMode, MasterSecret};
 use pgmoneta_core::restore::{
-    Chain, ChainOptions, Destination, Existing, Job, Keys, RestoreOptions, RestorePlan, RestoreReport, Reuse,
-    Tally, compare, plan, restore,
+    Base, Chain, ChainOptions, Destination, Existing, Job, Keys, RestoreOptions, RestorePlan, RestoreReport,
+    Reuse, Tally, compare, plan, restore,
 };
 use pgmoneta_core::{Code, Error, Result};
 use zeroize::Zeroizing;
@@ -128,6 +128,23 @@ pub struct BindingSpace {
 pub struct BindingExisting {
     pub directory: String,
     pub tablespaces: Vec<BindingSpace>,
+    pub base: Option<BindingBase>,
+}
+
+/// The backup that it was made of.
+#[napi(object)]
+pub struct BindingBase {
+    pub backup: String,
+    pub stamp: BigInt,
+}
+
+impl From<&BindingBase> for Base {
+    fn from(base: &BindingBase) -> Self {
+        Self {
+            backup: PathBuf::from(&base.backup),
+            stamp: base.stamp.get_i64().0,
+        }
+    }
 }
 
 impl From<&BindingExisting> for Existing {
@@ -136,6 +153,7 @@ impl From<&BindingExisting> for Existing {
         Self {
             directory: PathBuf::from(&existing.directory),
             tablespaces: existing.tablespaces.iter().map(space).collect(),
+            base: existing.base.as_ref().map(Base::from),
         }
     }
 }

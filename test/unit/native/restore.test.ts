@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type JobProgress, planRestore, restoreBackup } from '../../../src/native/restore.js';
+import { compareRestore, type JobProgress, planRestore, restoreBackup } from '../../../src/native/restore.js';
 import { storedBackup } from './stored-backup.js';
 
 let backup: ReturnType<typeof storedBackup>;
@@ -94,5 +94,54 @@ describe('restoreBackup', () => {
       code: 'USAGE',
       message: expect.stringContaining(target()),
     });
+  });
+});
+
+describe('beside a cluster that is there', () => {
+  const upon = (base?: { backup: string; stamp: bigint }) => ({
+    ...order(),
+    target: join(backup.root, 'again'),
+    tablespaces: [{ oid: '16384', directory: join(backup.root, 'again-fast'), link: '/srv/fast' }],
+    existing: {
+      directory: target(),
+      tablespaces: [{ oid: '16384', directory: join(backup.root, 'fast') }],
+      ...(base === undefined ? {} : { base }),
+    },
+  });
+
+  test('what is right is linked, and the comparison says so before', async () => {
+    await restoreBackup(order());
+    writeFileSync(join(target(), 'PG_VERSION'), '15\n');
+    writeFileSync(join(target(), 'surplus'), 'four');
+    const planned = await compareRestore(upon());
+    expect(existsSync(join(backup.root, 'again'))).toBe(false);
+    const seen: JobProgress[] = [];
+    const report = await restoreBackup(upon(), { onProgress: (progress) => seen.push(progress) });
+    expect(report.reuse).toEqual(planned);
+    expect(planned).toMatchObject({
+      kept: { files: 2, bytes: (3 << 20) + 8192 },
+      copied: { files: 0, bytes: 0 },
+      rewrittenPaths: ['PG_VERSION', 'global/pg_control', 'pg_wal/000000010000000000000001'],
+      removed: { files: 1, bytes: 4 },
+      removedPaths: ['surplus'],
+      written: [{ oid: '', bytes: 3 + 8192 + (1 << 20) }],
+    });
+    expect(statSync(join(backup.root, 'again/base/1/1259')).ino).toBe(statSync(join(target(), 'base/1/1259')).ino);
+    expect(seen.at(-1)?.bytesDone).toBe(report.bytes);
+  });
+
+  test('a backup that it was made of is told by its directory', async () => {
+    await restoreBackup(order());
+    const stamp = BigInt(Date.now()) * 1_000_000n;
+    const known = await restoreBackup(upon({ backup: backup.directory, stamp }));
+    expect(known.warnings).toEqual([]);
+    rmSync(join(backup.root, 'again'), { recursive: true });
+    rmSync(join(backup.root, 'again-fast'), { recursive: true });
+    const unknown = await restoreBackup(upon({ backup: backup.root, stamp }));
+    expect(unknown.warnings).toEqual([expect.stringContaining('is not in the chain')]);
+  });
+
+  test('there has to be one to compare with', async () => {
+    await expect(compareRestore(order())).rejects.toMatchObject({ code: 'USAGE' });
   });
 });

@@ -33,7 +33,7 @@ pub use facts::BackupFacts;
 pub use inventory::{BackupFile, Inventory, ManifestFacts, StoredTablespace};
 pub use job::{Job, Progress};
 pub use plan::{PlannedTablespace, RestorePlan, plan};
-pub use reuse::{Existing, Reuse, Tally, compare};
+pub use reuse::{Base, Existing, Reuse, Tally, compare};
 pub use run::{RestoreOptions, RestoreReport, restore};
 pub use source::{Keys, PlainStream, StoredBackup};
 pub use target::Destination;

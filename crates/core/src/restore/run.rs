@@ -1,7 +1,7 @@
 //! Carries out a restore. The control file comes last, under its name only when everything else is on disk: a
 //! directory that PostgreSQL could start from is a complete one.
 
-use super::chain::{Chain, CombinedDigests, write_manifest};
+use super::chain::{Chain, CombinedDigests, Upon, write_manifest};
 use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::job::Job;
@@ -9,7 +9,9 @@ use super::manifest_copy::LEFT_OUT;
 use super::pass::{Pass, PassResult};
 use super::plan::page_rules;
 use super::pool::run_pool;
-use super::reuse::{Existing, Fate, Found, OldFile, OldTree, Reuse, Step, Tallies, known_digest, may_reuse};
+use super::reuse::{
+    Existing, Fate, Found, OldBackup, OldFile, OldTree, Reuse, Step, Tallies, known_digest, may_reuse,
+};
 use super::source::PlainStream;
 use super::target::{Destination, Target};
 use crate::block::read_control;
@@ -80,7 +82,11 @@ pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Res
     chain.check_key()?;
     let target = Target::new(&options.target, &options.tablespaces, inventory)?;
     let reuse = match &options.existing {
-        Some(existing) => Some(Reusing::of(OldTree::open(existing, target.roots())?, inventory)?),
+        Some(existing) => Some(Reusing::of(
+            OldTree::open(existing, target.roots())?,
+            existing,
+            chain,
+        )?),
         None => None,
     };
     target.create_roots()?;
@@ -110,7 +116,10 @@ pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Res
         return Err(error);
     }
     let mut report = run.report.into_report();
-    report.reuse = run.reuse.map(|reuse| reuse.tallies.into_reuse());
+    if let Some(reuse) = run.reuse {
+        report.warnings.extend(reuse.warnings);
+        report.reuse = Some(reuse.tallies.into_reuse());
+    }
     report.combined = chain.combined() as u64;
     report
         .warnings
@@ -231,14 +240,22 @@ impl Totals {
 /// The tree that files are taken from, and what became of them.
 struct Reusing<'a> {
     old: OldTree<'a>,
+    base: Option<OldBackup>,
     tallies: Tallies,
+    warnings: Vec<String>,
 }
 
 impl<'a> Reusing<'a> {
-    fn of(old: OldTree<'a>, inventory: &Inventory) -> Result<Self> {
+    fn of(old: OldTree<'a>, existing: &Existing, chain: &Chain) -> Result<Self> {
         let tallies = Tallies::default();
-        old.count_surplus(inventory, &tallies)?;
-        Ok(Self { old, tallies })
+        old.count_surplus(chain.inventory(), &tallies)?;
+        let mut warnings = Vec::new();
+        Ok(Self {
+            base: OldBackup::read(existing, chain, &mut warnings),
+            old,
+            tallies,
+            warnings,
+        })
     }
 }
 
@@ -374,7 +391,7 @@ impl Run<'_> {
 
     /// Makes a file of the backup, or takes the one that was there before when it is the same.
     fn renew(&self, reuse: &Reusing<'_>, pass: &mut Pass<'_>, file: &BackupFile, place: &Path) -> Result<()> {
-        let Reusing { old, tallies } = reuse;
+        let Reusing { old, tallies, .. } = reuse;
         let (size, fate) = if !may_reuse(&file.path) {
             let before = old.has(&file.path);
             (self.write_new(pass, file, place)?, Fate::of_written(before))
@@ -389,7 +406,7 @@ impl Run<'_> {
                     let fate = old.take(&mut found, place, self.target.modes().1)?;
                     (found.size, fate)
                 }
-                (Found::File(found), None) => self.write_in_step(old, pass, file, place, found)?,
+                (Found::File(found), None) => self.write_in_step(reuse, pass, file, place, found)?,
                 _ => (self.write_new(pass, file, place)?, Fate::Rewritten),
             }
         };
@@ -397,23 +414,23 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes a file of which no digest is known beforehand, beside the one that was there before.
+    /// Makes a file of which no digest is known beforehand, upon or beside the one that was there before.
     fn write_in_step(
         &self,
-        old: &OldTree<'_>,
+        reuse: &Reusing<'_>,
         pass: &mut Pass<'_>,
         file: &BackupFile,
         place: &Path,
         found: OldFile,
     ) -> Result<(u64, Fate)> {
-        let made = self.in_step(pass, file, place, found);
+        let made = self.in_step(reuse, pass, file, place, found);
         let (size, same) = made.map_err(|error| {
             let _ = std::fs::remove_file(place);
             file.advise(error)
         })?;
         let mode = self.target.modes().1;
         match same {
-            Some(mut same) => Ok((size, old.take(&mut same, place, mode)?)),
+            Some(mut same) => Ok((size, reuse.old.take(&mut same, place, mode)?)),
             None => {
                 self.set_mode(place)?;
                 Ok((size, Fate::Rewritten))
@@ -423,6 +440,7 @@ impl Run<'_> {
 
     fn in_step(
         &self,
+        reuse: &Reusing<'_>,
         pass: &mut Pass<'_>,
         file: &BackupFile,
         place: &Path,
@@ -434,11 +452,53 @@ impl Run<'_> {
             create_new(place)?;
             reopen(place)
         };
-        let mut stream = self.chain.open_file(file, self.workers, self.job, &spool)?;
+        let standing = reuse
+            .base
+            .as_ref()
+            .and_then(|base| base.standing(&file.path, &found));
+        let upon = match &standing {
+            Some(standing) => self
+                .chain
+                .open_upon(file, standing, self.workers, self.job, &spool)?,
+            None => None,
+        };
+        let mut stream = match upon {
+            Some(Upon::Unchanged) => {
+                self.note_unchanged(reuse, pass, file, &found)?;
+                return Ok((found.size, Some(found)));
+            }
+            Some(Upon::Stream(stream)) => stream,
+            None => self.chain.open_file(file, self.workers, self.job, &spool)?,
+        };
         let made = if spooled.get() { Some(reopen(place)?) } else { None };
         let mut step = Step::new(found, place, made);
         let size = self.read(pass, file, &mut stream, &mut |piece| step.push(piece))?;
         Ok((size, step.end()?))
+    }
+
+    /// Counts a file that stays as an older backup had made it; its digest is in the manifest of that one, or it is read.
+    fn note_unchanged(
+        &self,
+        reuse: &Reusing<'_>,
+        pass: &mut Pass<'_>,
+        file: &BackupFile,
+        found: &OldFile,
+    ) -> Result<()> {
+        let mut digest = None;
+        if let Some(kind) = self.chain.wanted_digest(file) {
+            let listed = reuse.base.as_ref().and_then(|base| base.digest(&file.path, kind));
+            digest = match listed {
+                Some(digest) => Some(digest),
+                None => Some(
+                    pass.digest(&found.file, kind)?
+                        .ok_or_else(|| Error::new(Code::Io, "the file cannot be read").at(&found.path))?,
+                ),
+            };
+        }
+        self.digests.set(file, found.size, digest);
+        self.report.add_file(found.size);
+        self.job.add_bytes(found.size as usize);
+        Ok(())
     }
 
     fn set_mode(&self, place: &Path) -> Result<()> {

@@ -159,6 +159,16 @@ impl Combiner {
         self.size
     }
 
+    /// Whether it is a source from its first byte to its last, which has so many.
+    pub fn is_copy_of(&self, number: u16, size: u64) -> bool {
+        let whole = Run {
+            block: 0,
+            count: self.map.length(),
+            from: RunSource::Source(number, 0),
+        };
+        self.size == size && self.map.run_at(0).is_none_or(|run| run == whole)
+    }
+
     /// Blocks that were left as zeros though an older backup has something there.
     pub fn stale(&self) -> u64 {
         self.map.stale()

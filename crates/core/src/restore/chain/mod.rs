@@ -23,11 +23,13 @@ use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::job::Job;
 use super::source::{Keys, PlainStream, StoredBackup};
+use super::suffix::Wrapping;
 use crate::block::{BlockShape, IncrementalHeader, whole_path};
 use crate::digest::{DigestKind, DigestValue};
 use crate::{Code, Error, Result};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -253,15 +255,29 @@ impl Chain {
             chain: self,
             path: &whole,
             pieces,
+            standing: None,
             job,
         };
-        let workshop = Workshop {
+        let combiner = Combiner::new(&sources, &self.workshop(workers, spool))?;
+        self.combined_stream(file, &whole, pieces, combiner)
+    }
+
+    fn workshop<'w>(&self, workers: usize, spool: &'w dyn Fn() -> Result<File>) -> Workshop<'w> {
+        Workshop {
             shape: self.shape,
             open_limit: (OPEN_SOURCES / workers.max(1)).max(4),
             spool,
-        };
-        let combiner = Combiner::new(&sources, &workshop)?;
-        let path = self.backups[0].inventory.stored_file(&pieces[0].file(&whole));
+        }
+    }
+
+    fn combined_stream(
+        &self,
+        file: &BackupFile,
+        whole: &[u8],
+        pieces: &[Piece],
+        combiner: Combiner,
+    ) -> Result<PlainStream> {
+        let path = self.backups[0].inventory.stored_file(&pieces[0].file(whole));
         if let Some(expected) = file.size.filter(|size| *size != combiner.size()) {
             let message = format!(
                 "its header makes {} bytes of it, the list of the backup {expected}",
@@ -273,6 +289,50 @@ impl Chain {
         self.remarks().stale.add(combiner.stale(), name);
         let size = combiner.size();
         Ok(PlainStream::of(Box::new(combiner), path, Some(size)))
+    }
+
+    /// The number of the backup in this directory.
+    pub(crate) fn number_of(&self, directory: &Path) -> Option<usize> {
+        let mut backups = self.backups.iter();
+        backups.position(|backup| backup.inventory.directory == directory)
+    }
+
+    /// Opens a combined file upon what an older backup of the chain had made of it: only what is newer is read from
+    /// backups. `None` when it is not made of that.
+    ///
+    /// # Errors
+    /// As [`Self::open_file`].
+    pub(crate) fn open_upon(
+        &self,
+        file: &BackupFile,
+        standing: &Standing<'_>,
+        workers: usize,
+        job: &Job,
+        spool: &dyn Fn() -> Result<File>,
+    ) -> Result<Option<Upon>> {
+        let Some(pieces) = file.sources.and_then(|index| self.pieces.get(index as usize)) else {
+            return Ok(None);
+        };
+        let newer = pieces.partition_point(|piece| usize::from(piece.backup) < standing.backup);
+        if newer == pieces.len() {
+            return Ok(None);
+        }
+        if newer == 0 {
+            return Ok((file.size == Some(standing.size)).then_some(Upon::Unchanged));
+        }
+        let sources = PieceSources {
+            chain: self,
+            path: &file.path,
+            pieces: &pieces[..newer],
+            standing: Some(standing),
+            job,
+        };
+        let combiner = Combiner::new(&sources, &self.workshop(workers, spool))?;
+        if combiner.is_copy_of(newer as u16, standing.size) {
+            return Ok(Some(Upon::Unchanged));
+        }
+        let stream = self.combined_stream(file, &file.path, pieces, combiner)?;
+        Ok(Some(Upon::Stream(stream)))
     }
 
     fn remarks(&self) -> std::sync::MutexGuard<'_, Remarks> {
@@ -347,26 +407,80 @@ fn open_piece(
     Ok((source, Some(header)))
 }
 
+/// A file as a restore of an older backup of the chain had made it.
+pub(crate) struct Standing<'a> {
+    /// Number of that backup, from the newest, which is 0.
+    pub backup: usize,
+    pub path: &'a Path,
+    pub size: u64,
+}
+
+/// What becomes of a file that stands already.
+pub(crate) enum Upon {
+    /// It stays as it is.
+    Unchanged,
+    Stream(PlainStream),
+}
+
 /// The sources of one combined file.
 struct PieceSources<'a> {
     chain: &'a Chain,
     path: &'a [u8],
     pieces: &'a [Piece],
+    /// The whole file, where it is not among the pieces.
+    standing: Option<&'a Standing<'a>>,
     job: &'a Job,
+}
+
+impl PieceSources<'_> {
+    fn standing_at(&self, number: u16) -> Option<&Standing<'_>> {
+        self.standing.filter(|_| usize::from(number) == self.pieces.len())
+    }
+}
+
+impl Standing<'_> {
+    fn open(&self, path: &[u8]) -> Result<Source> {
+        let failed = |error: io::Error| Error::io("open", self.path, &error);
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(self.path)
+            .map_err(failed)?;
+        let stream = PlainStream::of(Box::new(file), self.path.to_path_buf(), Some(self.size));
+        let entry = BackupFile {
+            path: path.into(),
+            tablespace: None,
+            wrapping: Wrapping::PLAIN,
+            mode: 0o600,
+            size: Some(self.size),
+            stored_size: self.size,
+            block_length: None,
+            sources: None,
+            evidence: Evidence::None,
+        };
+        Ok(Source::over(stream, entry))
+    }
 }
 
 impl Sources for PieceSources<'_> {
     fn count(&self) -> usize {
-        self.pieces.len()
+        self.pieces.len() + usize::from(self.standing.is_some())
     }
 
     fn whole_blocks(&self, number: u16) -> Option<u64> {
+        if let Some(standing) = self.standing_at(number) {
+            return Some(standing.size / u64::from(self.chain.shape.block_size));
+        }
         let piece = &self.pieces[usize::from(number)];
         let size = piece.size.unwrap_or_default();
         (!piece.incremental).then(|| size / u64::from(self.chain.shape.block_size))
     }
 
     fn open(&self, number: u16) -> Result<(Source, Option<IncrementalHeader>)> {
+        if let Some(standing) = self.standing_at(number) {
+            return Ok((standing.open(self.path)?, None));
+        }
         let piece = &self.pieces[usize::from(number)];
         open_piece(&self.chain.backups, self.chain.shape, piece, self.path)
     }

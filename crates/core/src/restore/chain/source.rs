@@ -28,8 +28,13 @@ impl Source {
     /// As [`StoredBackup::open_file`].
     pub fn open(backup: &StoredBackup, file: BackupFile) -> Result<Self> {
         let stream = backup.open_file(&file)?;
+        Ok(Self::over(stream, file))
+    }
+
+    /// Reads the plain bytes of a file.
+    pub fn over(stream: PlainStream, file: BackupFile) -> Self {
         let size = file.size.unwrap_or(BUFFER).clamp(512, BUFFER) as usize;
-        Ok(Self {
+        Self {
             stream,
             digest: file.evidence.plain_kind().map(Digest::new),
             file,
@@ -37,7 +42,7 @@ impl Source {
             start: 0,
             end: 0,
             read: 0,
-        })
+        }
     }
 
     /// Plain bytes that were taken or passed over.

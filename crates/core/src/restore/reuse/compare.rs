@@ -1,6 +1,6 @@
 //! What a restore would take from an existing tree and what it would write: found out, not carried out.
 
-use super::super::chain::Chain;
+use super::super::chain::{Chain, Upon};
 use super::super::inventory::{BackupFile, Inventory};
 use super::super::job::Job;
 use super::super::manifest_copy::LEFT_OUT;
@@ -8,7 +8,8 @@ use super::super::pass::Pass;
 use super::super::pool::run_pool;
 use super::super::run::{RestoreOptions, check};
 use super::super::target::Target;
-use super::existing::{Found, OldTree, may_reuse};
+use super::base::OldBackup;
+use super::existing::{Found, OldFile, OldTree, may_reuse};
 use super::known_digest;
 use super::step::same_file;
 use super::tally::{Fate, Reuse, Tallies};
@@ -40,6 +41,7 @@ pub fn compare(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Reu
         options,
         mode: target.modes().1,
         old: OldTree::open(existing, target.roots())?,
+        base: OldBackup::read(existing, chain, &mut Vec::new()),
         devices: target.roots().map(device_of).collect(),
         job,
         tallies: Tallies::default(),
@@ -56,6 +58,7 @@ struct Comparison<'a> {
     options: &'a RestoreOptions,
     mode: u32,
     old: OldTree<'a>,
+    base: Option<OldBackup>,
     /// File systems of the data directory and of the tablespaces, in the order of the options.
     devices: Vec<Option<u64>>,
     job: &'a Job,
@@ -104,10 +107,7 @@ impl Comparison<'_> {
                     self.fate(file, &found, same)
                 }
                 (Found::File(mut found), None) => {
-                    let mut stream = self
-                        .chain
-                        .open_file(file, self.options.workers, self.job, &|| self.spool())?;
-                    let same = same_file(&mut found, &mut stream, self.job)?;
+                    let same = self.is_same(file, &mut found)?;
                     size = size.or(same.then_some(found.size));
                     self.fate(file, &found, same)
                 }
@@ -123,7 +123,26 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn fate(&self, file: &BackupFile, found: &super::existing::OldFile, same: bool) -> Fate {
+    /// Whether a file of which no digest is known would stay.
+    fn is_same(&self, file: &BackupFile, found: &mut OldFile) -> Result<bool> {
+        let (chain, workers, spool) = (self.chain, self.options.workers, || self.spool());
+        let standing = self
+            .base
+            .as_ref()
+            .and_then(|base| base.standing(&file.path, found));
+        let upon = match &standing {
+            Some(standing) => chain.open_upon(file, standing, workers, self.job, &spool)?,
+            None => None,
+        };
+        let mut stream = match upon {
+            Some(Upon::Unchanged) => return Ok(true),
+            Some(Upon::Stream(stream)) => stream,
+            None => chain.open_file(file, workers, self.job, &spool)?,
+        };
+        same_file(found, &mut stream, self.job)
+    }
+
+    fn fate(&self, file: &BackupFile, found: &OldFile, same: bool) -> Fate {
         if !same {
             return Fate::Rewritten;
         }

@@ -34,6 +34,17 @@ pub struct Existing {
     pub directory: PathBuf,
     /// OID and directory of each of its tablespaces that is not in place.
     pub tablespaces: Vec<(String, PathBuf)>,
+    /// What is known of it beforehand.
+    pub base: Option<Base>,
+}
+
+/// Says that the cluster was made by a restore of a backup of the chain, and no server ran on it since.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Directory of that backup.
+    pub backup: PathBuf,
+    /// A file that was changed later than this was touched by somebody, in nanoseconds since 1970.
+    pub stamp: i64,
 }
 
 /// Whether the file with this path may be one that was there before.
@@ -57,6 +68,8 @@ pub struct OldFile {
     mode: u32,
     owner: u32,
     identity: (u64, u64),
+    /// Nanoseconds since 1970.
+    changed: i128,
 }
 
 /// The existing tree while a restore reads it.
@@ -103,6 +116,7 @@ impl<'a> OldTree<'a> {
                 mode: status.mode() & 0o7777,
                 owner: status.uid(),
                 identity: (status.dev(), status.ino()),
+                changed: i128::from(status.mtime()) * 1_000_000_000 + i128::from(status.mtime_nsec()),
                 file,
                 path: place,
             }),
@@ -200,6 +214,11 @@ impl<'a> OldTree<'a> {
 }
 
 impl OldFile {
+    /// Whether it was not changed since a moment, in nanoseconds since 1970.
+    pub fn is_older_than(&self, stamp: i64) -> bool {
+        self.changed <= i128::from(stamp)
+    }
+
     /// Copies the first bytes to an empty file, by reflink or within the kernel where the system can.
     ///
     /// # Errors

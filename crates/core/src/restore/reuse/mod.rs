@@ -1,8 +1,10 @@
 //! A restore that takes files from an existing tree where they are already what they should be.
 //!
 //! The existing tree is read and never written. A file that equals is linked into the new tree, or copied where it
-//! cannot be linked; nothing of the backup is unpacked for it when a digest of its plain bytes is known.
+//! cannot be linked; nothing of the backup is unpacked for it when a digest of its plain bytes is known. When the tree is known
+//! to be what an older backup of the chain had made, only what is newer is read of files of changed blocks.
 
+mod base;
 mod compare;
 mod existing;
 mod step;
@@ -10,8 +12,9 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub(super) use base::OldBackup;
 pub use compare::compare;
-pub use existing::Existing;
+pub use existing::{Base, Existing};
 pub(super) use existing::{Found, OldFile, OldTree, may_reuse};
 pub(super) use step::Step;
 pub(super) use tally::{Fate, Tallies};

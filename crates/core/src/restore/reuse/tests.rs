@@ -1,11 +1,12 @@
 //! Restores beside a tree that has some of the files already.
 
-use super::super::chain::history::{Files, History};
+use super::super::chain::history::{Files, History, Taken};
 use super::super::testing::{Fixture, Form, SPACE, WAL, keys, small_image};
 use super::super::{Chain, ChainOptions, Job, RestoreOptions, RestoreReport, restore};
 use super::existing::may_reuse;
-use super::{Existing, Reuse, Tally, compare};
+use super::{Base, Existing, Reuse, Tally, compare};
 use crate::codec::Codec;
+use crate::manifest::PgManifestReader;
 use crate::{Code, Result};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -61,6 +62,7 @@ impl Old {
         Existing {
             directory: self.data(),
             tablespaces: vec![("16384".to_owned(), self.space())],
+            base: None,
         }
     }
 
@@ -276,6 +278,7 @@ fn a_tree_is_not_restored_onto_itself() {
         let existing = Some(Existing {
             directory,
             tablespaces: vec![("16384".to_owned(), space)],
+            base: None,
         });
         let options = RestoreOptions {
             existing,
@@ -409,6 +412,183 @@ proptest! {
                 }
             }
             assert_renewed(&mut history, newest, &files, 2);
+        }
+    }
+}
+
+/// What was restored upon a tree that is known.
+struct Renewed {
+    reuse: Reuse,
+    old: Old,
+    warnings: Vec<String>,
+}
+
+/// Restores a backup, then, after `touch`, a newer one upon what that made. With `hide` the files of relations of the
+/// backups that the tree was made of are not there meanwhile.
+fn renew_upon(
+    history: &mut History,
+    from: usize,
+    newest: usize,
+    touch: impl Fn(&Old),
+    hide: bool,
+) -> Renewed {
+    let before = &history.backups[from].stored;
+    before.clear();
+    restore(&chain_of(history, from), &before.options(), &Job::default()).unwrap();
+    let old = Old {
+        root: before.temp.path().join("old"),
+    };
+    let _ = std::fs::remove_dir_all(&old.root);
+    std::fs::create_dir(&old.root).unwrap();
+    std::fs::rename(before.target(), old.data()).unwrap();
+    std::fs::rename(&before.options().tablespaces[0].directory, old.space()).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    touch(&old);
+    let existing = Existing {
+        base: Some(Base {
+            backup: before.directory.clone(),
+            stamp: now.as_nanos() as i64,
+        }),
+        ..old.existing()
+    };
+    let chain = chain_of(history, newest);
+    let names = |taken: &Taken| {
+        (
+            taken.stored.directory.join("data/base"),
+            taken.stored.directory.join("hidden"),
+        )
+    };
+    let hidden = if hide { &history.backups[..=from] } else { &[] };
+    for (shown, hidden) in hidden.iter().map(names) {
+        std::fs::rename(shown, hidden).unwrap();
+    }
+    let options = RestoreOptions {
+        existing: Some(existing),
+        ..before.options()
+    };
+    let planned = compare(&chain, &options, &Job::default()).unwrap();
+    let report = restore(&chain, &options, &Job::default()).unwrap();
+    for (shown, hidden) in hidden.iter().map(names) {
+        std::fs::rename(hidden, shown).unwrap();
+    }
+    let reuse = report.reuse.unwrap();
+    assert_eq!(planned, reuse);
+    let taken = &mut history.backups[newest];
+    let image = std::mem::replace(&mut taken.stored.image, taken.wanted.clone());
+    taken.stored.assert_restored(&[]);
+    taken.stored.image = image;
+    let mut manifest = PgManifestReader::open(&taken.stored.target().join("backup_manifest")).unwrap();
+    while let Some(file) = manifest.next_file().unwrap() {
+        let digest = file
+            .algorithm
+            .digest_kind()
+            .unwrap()
+            .of(&taken.wanted[&file.path]);
+        assert_eq!(file.checksum, digest.as_bytes(), "{}", file.path.escape_ascii());
+    }
+    manifest.finish().unwrap();
+    Renewed {
+        reuse,
+        old,
+        warnings: report.warnings,
+    }
+}
+
+/// Two files that change with every backup, two that do not; the first is read from several older ones.
+fn known_history() -> History {
+    let mut history = History::new(8);
+    for path in ["base/5/1000", "base/5/1001", "base/5/1003", SPACE] {
+        history.create(path, 30);
+    }
+    history.back_up(ZSTD);
+    for number in 1..6 {
+        history.change("base/5/1000", number);
+        history.change("base/5/1003", 2 * number);
+        match number {
+            3 => history.truncate("base/5/1003", 20),
+            4 => history.grow("base/5/1003", 3, false),
+            _ => {}
+        }
+        history.back_up(ZSTD);
+    }
+    history
+}
+
+#[test]
+fn upon_an_older_backup_only_what_is_newer_is_read() {
+    let mut history = known_history();
+    for (from, newest) in [(2, 3), (0, 5), (3, 5), (4, 4), (1, 4)] {
+        let Renewed { reuse, old, warnings } = renew_upon(&mut history, from, newest, |_| (), true);
+        assert!(
+            !warnings.iter().any(|one| one.contains("is not known to be")),
+            "{warnings:?}"
+        );
+        let stored = &history.backups[newest].stored;
+        for path in ["base/5/1001", SPACE] {
+            assert!(is_linked(stored, &old, path), "{path}");
+        }
+        for path in ["base/5/1000", "base/5/1003"] {
+            assert_eq!(is_linked(stored, &old, path), from == newest, "{path}");
+        }
+        assert_eq!(reuse.added, Tally::default());
+    }
+}
+
+#[test]
+fn a_file_that_somebody_touched_is_compared() {
+    let mut history = known_history();
+    let touch = |old: &Old| {
+        for (path, at) in [("base/5/1001", 100), ("base/5/1000", 29 * 8192)] {
+            let mut bytes = std::fs::read(old.place(path.as_bytes())).unwrap();
+            bytes[at] ^= 1;
+            old.put(path.as_bytes(), &bytes);
+        }
+        let bytes = std::fs::read(old.place(SPACE.as_bytes())).unwrap();
+        old.put(SPACE.as_bytes(), &bytes);
+        old.put(b"base/5/1003", &[0; 8192]);
+    };
+    let Renewed { reuse, old, .. } = renew_upon(&mut history, 2, 4, touch, false);
+    for path in ["base/5/1000", "base/5/1001", "base/5/1003"] {
+        assert!(reuse.rewritten_paths.iter().any(|one| one == path), "{path}");
+    }
+    assert!(is_linked(&history.backups[4].stored, &old, SPACE));
+}
+
+#[test]
+fn a_tree_that_is_not_what_is_said_of_it_is_compared_and_that_is_told() {
+    let mut history = known_history();
+    let foreign = |old: &Old| {
+        let manifest = old.data().join("backup_manifest");
+        std::fs::write(manifest, b"nothing of the kind").unwrap();
+        let mut bytes = std::fs::read(old.place(b"base/5/1001")).unwrap();
+        bytes[9] ^= 1;
+        old.put(b"base/5/1001", &bytes);
+    };
+    let Renewed { reuse, warnings, .. } = renew_upon(&mut history, 2, 4, foreign, false);
+    assert!(
+        warnings.iter().any(|one| one.contains("is not known to be")),
+        "{warnings:?}"
+    );
+    assert!(reuse.rewritten_paths.iter().any(|one| one == "base/5/1001"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5))]
+    #[test]
+    fn upon_any_older_backup_the_cluster_is_that_of_the_newer(seed in any::<u64>()) {
+        let mut history = History::new(seed);
+        for _ in 0..5 {
+            for _ in 0..40 {
+                history.step();
+            }
+            history.back_up(ZSTD);
+        }
+        for newest in 1..5 {
+            let from = history.below(newest as u64 + 1) as usize;
+            renew_upon(&mut history, from, newest, |_| (), false);
         }
     }
 }
