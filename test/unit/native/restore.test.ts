@@ -121,7 +121,7 @@ describe('beside a cluster that is there', () => {
     expect(planned).toMatchObject({
       kept: { files: 2, bytes: (3 << 20) + 8192 },
       copied: { files: 0, bytes: 0 },
-      rewrittenPaths: ['PG_VERSION', 'global/pg_control', 'pg_wal/000000010000000000000001'],
+      rewrittenPaths: ['PG_VERSION', 'global/pg_control', 'pg_wal/000000010000000000000002'],
       removed: { files: 1, bytes: 4 },
       removedPaths: ['surplus'],
       written: [{ oid: '', bytes: 3 + 8192 + (1 << 20) }],
