@@ -18,6 +18,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checksumEveryTable } from '../support/compare.mjs';
+import { canMount, mount, takeAll } from '../support/disk.mjs';
 import { alive, signal, until } from '../support/processes.mjs';
 import { seeded } from '../support/random.mjs';
 import { referee, verifyBackup } from '../support/referees.mjs';
@@ -188,6 +189,52 @@ describe('onto a stopped cluster', () => {
     await server.start();
     await until('the end of recovery', async () => (await server.value('SELECT pg_is_in_recovery()')) === 'f');
     expect(await checksumEveryTable(server)).toEqual(wanted);
+  });
+});
+
+describe('where not everything is as usual', () => {
+  test('pg_wal that was a link is inside afterwards, and what it led to is not touched', async () => {
+    const { pgmoneta } = scene;
+    pgmoneta.clearRestored();
+    const data = await pgmoneta.restore(newest);
+    const wal = path.join(pgmoneta.restored, 'wal');
+    renameSync(path.join(data, 'pg_wal'), wal);
+    symlinkSync(wal, path.join(data, 'pg_wal'));
+    const before = readdirSync(wal).sort();
+    const { Response } = (await raw(newest, data, '--delta')).document;
+    expect(Response.Warnings).toEqual([expect.stringContaining(wal)]);
+    expect(lstatSync(path.join(data, 'pg_wal')).isDirectory()).toBe(true);
+    expect(readdirSync(wal).sort()).toEqual(before);
+    expect(await proveRestored(17, data, { checksums: checksums[newest] ?? {} })).toEqual([]);
+  });
+
+  test.runIf(canMount())('there is space for what differs, though not for a second cluster', async () => {
+    const { pgmoneta } = scene;
+    pgmoneta.clearRestored();
+    const fresh = filesOf(await pgmoneta.restore(newest));
+    const sum = (files: [string, Entry][]) => files.reduce((total, [, { size }]) => total + size, 0) / 2 ** 20;
+    const [all, written] = [sum([...fresh]), sum([...fresh].filter(([name]) => WRITTEN.test(name)))];
+    const disk = path.join(pgmoneta.base, 'disk');
+    const unmount = mount(disk, Math.ceil(all * 1.02 + written + 12));
+    try {
+      const data = await pgmoneta.restore(newest, { directory: disk });
+      writeFileSync(path.join(data, 'PG_VERSION'), '17');
+      const whole = await pgmoneta.json('restore', 'primary', newest, disk, '--force');
+      expect(whole.document.Outcome.Error).toBe(601);
+      const { Response } = (await raw(newest, data, '--delta')).document;
+      expect(Response.RewrittenFiles).toBeLessThan(20);
+      expect(contents(filesOf(data))).toEqual(contents(fresh));
+      // a file that has to be written, and no space for it
+      const [largest = ''] = [...fresh].sort(([, a], [, b]) => b.size - a.size).map(([name]) => name);
+      truncateSync(path.join(data, largest), 8192);
+      takeAll(path.join(disk, '.filler'));
+      const full = await raw(newest, data, '--delta');
+      expect(full.document.Outcome.Error).toBe(601);
+      expect(lstatSync(path.join(data, largest)).size).toBe(8192);
+      expect(readdirSync(disk).filter((name) => name.startsWith('.'))).toEqual(['.filler']);
+    } finally {
+      unmount();
+    }
   });
 });
 
