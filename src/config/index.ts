@@ -3,6 +3,7 @@ export { type Configuration, findServer } from './configuration.js';
 export { type EffectiveServer, effectiveRetention, effectiveServer } from './effective.js';
 export { type ConfigurationPaths, type PathOptions, resolveConfigurationPaths } from './files/paths.js';
 export { persistConfigurationValue } from './files/persist.js';
+export { copyOf, type HotStandby, hotStandbysOf, type TablespaceMapping } from './hot-standby.js';
 export { type LoadOptions, loadConfiguration } from './load.js';
 export { MAIN_OPTIONS, type MainSettings, SERVER_OPTIONS, type ServerSettings } from './options/index.js';
 export type { CliSettings, ToolServerSettings, ToolSettings } from './options/tools.js';

@@ -5,6 +5,7 @@ import type { MainSettings, ServerSettings } from './options/index.js';
 import { STORAGE_ENGINES } from './options/without-effect.js';
 import type { Problem, ProblemList } from './text/problem.js';
 import { closest } from './text/suggest.js';
+import { checkHotStandby } from './validate-hot-standby.js';
 import { retentionProblem } from './values/retention.js';
 
 /** Adds a problem of a setting as a whole. */
@@ -94,12 +95,7 @@ function checkServer(
   checkPair(report, server, 'tls_cert_file', 'tls_key_file', 'tls_ca_file');
   const problem = retentionProblem(effectiveRetention(server.retention, main.retention));
   if (problem !== null) report('retention', `together with [${MAIN_SECTION}]: ${problem}`);
-  if (server.hot_standby_overrides.length > server.hot_standby.length) {
-    report('hot_standby_overrides', 'the list has more entries than hot_standby', 'warning');
-  }
-  if (server.hot_standby_tablespaces.length > server.hot_standby.length) {
-    report('hot_standby_tablespaces', 'the list has more entries than hot_standby', 'warning');
-  }
+  checkHotStandby(report, server, main, servers);
   const twin = servers.find((other) => other !== server && sameSlot(other, server));
   if (twin !== undefined && servers.indexOf(twin) < servers.indexOf(server)) {
     report(

@@ -1,4 +1,5 @@
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
+import { standbysBehind } from '../jobs/hot-standby-status.js';
 import type { JobVerb, JsonObject } from '../jobs/messages.js';
 import { dueBackups } from '../jobs/verify.js';
 import { serverPaths } from '../repository/paths.js';
@@ -9,7 +10,7 @@ import { sweepServer } from './sweep.js';
 
 /** What the daemon does by itself. */
 export function choresOf(state: DaemonState): Chore[] {
-  return [expiry(state), verification(state)];
+  return [expiry(state), verification(state), hotStandby(state)];
 }
 
 /** Retention: of servers that are offline too, whose backups grow old all the same. */
@@ -64,6 +65,31 @@ function verification(state: DaemonState): Chore {
       } finally {
         busy = false;
       }
+    },
+  };
+}
+
+/** How often it is looked whether a hot standby is behind, in seconds. */
+const STANDBY_LOOK = 60;
+
+/**
+ * Hot standbys that a killed or cancelled update left behind, or one that failed a while ago. The first look comes with
+ * the start of the daemon, and waits for nothing.
+ */
+function hotStandby(state: DaemonState): Chore {
+  const looked = new Set<string>();
+  return {
+    name: 'hot standby',
+    interval: () => STANDBY_LOOK,
+    first: 1,
+    run: async (server, signal) => {
+      const first = !looked.has(server);
+      looked.add(server);
+      const { supervisor, configuration } = state;
+      // A backup that is being taken sees to it itself.
+      if (supervisor.isActive(server, 'backup')) return;
+      if (await standbysBehind(configuration, server, first))
+        await runByItself(state, 'hot-standby', server, {}, signal);
     },
   };
 }

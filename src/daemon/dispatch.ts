@@ -30,9 +30,12 @@ const HEAVY = {
   decompress: undefined,
   encrypt: undefined,
   decrypt: undefined,
-} as const satisfies Record<JobVerb, string | undefined>;
+} as const satisfies Record<Exclude<JobVerb, 'hot-standby'>, string | undefined>;
 
-function isHeavy(name: string): name is JobVerb {
+/** Verbs of jobs that a client can ask for. */
+type HeavyVerb = keyof typeof HEAVY;
+
+function isHeavy(name: string): name is HeavyVerb {
   return Object.hasOwn(HEAVY, name);
 }
 
@@ -48,7 +51,7 @@ export function dispatcher(
   };
 }
 
-async function runHeavy(state: DaemonState, request: ManagementRequest, verb: JobVerb): Promise<JsonObject> {
+async function runHeavy(state: DaemonState, request: ManagementRequest, verb: HeavyVerb): Promise<JsonObject> {
   const { configuration, credentials } = state;
   const missing = HEAVY[verb];
   const server = missing === undefined ? undefined : serverOf(configuration, request.request, missing);

@@ -21,11 +21,13 @@ export interface TrackedJob {
   readonly remaining: number | undefined;
 }
 
+type Shares = readonly (readonly [phase: string, share: number])[];
+
 /**
  * Shares of a verb's phases in its time, in percent. What a job spends in a phase varies; what matters is that the sum
  * never runs ahead of the job and always grows. A verb that is not listed has one phase at a time.
  */
-const SHARES: Partial<Record<JobVerb, readonly (readonly [phase: string, share: number])[]>> = {
+const SHARES: Partial<Record<JobVerb, Shares>> = {
   backup: [
     ['Base backup', 95],
     ['Manifest', 2],
@@ -38,21 +40,32 @@ const SHARES: Partial<Record<JobVerb, readonly (readonly [phase: string, share: 
   ],
 };
 
+/** A backup that hot standbys are brought to afterwards; how long that takes depends on what has changed. */
+const WITH_HOT_STANDBY = [
+  ['Base backup', 57],
+  ['Manifest', 1],
+  ['Publish', 2],
+  ['Hot standby', 40],
+] as const;
+
 const HIGHEST = 99;
 
 /** Keeps the last progress of one job. A monotonic clock: a jump of the system's time changes nothing. */
 export class JobTracker {
   readonly #id: number;
   readonly #verb: JobVerb;
+  readonly #shares: Shares | undefined;
   readonly #now: () => number;
   readonly #began: number;
   readonly #meter: RateMeter;
   #last: JobProgress | undefined;
   #percentage = 0;
 
-  constructor(id: number, verb: JobVerb, now: () => number = () => performance.now()) {
+  /** @param standbys whether a backup has hot standbys that it is followed by */
+  constructor(id: number, verb: JobVerb, now: () => number = () => performance.now(), standbys = false) {
     this.#id = id;
     this.#verb = verb;
+    this.#shares = standbys && verb === 'backup' ? WITH_HOT_STANDBY : SHARES[verb];
     this.#now = now;
     this.#began = now();
     this.#meter = new RateMeter(now);
@@ -62,7 +75,7 @@ export class JobTracker {
   update(progress: JobProgress): TrackedJob {
     this.#last = progress;
     this.#meter.take(progress);
-    this.#percentage = Math.max(this.#percentage, Math.min(HIGHEST, percentageOf(this.#verb, progress)));
+    this.#percentage = Math.max(this.#percentage, Math.min(HIGHEST, percentageOf(this.#shares, progress)));
     return this.read();
   }
 
@@ -88,9 +101,8 @@ export class JobTracker {
   }
 }
 
-function percentageOf(verb: JobVerb, { phase, done, total }: JobProgress): number {
+function percentageOf(shares: Shares | undefined, { phase, done, total }: JobProgress): number {
   const share = total > 0 ? Math.min(1, done / total) : 0;
-  const shares = SHARES[verb];
   if (shares === undefined) return 100 * share;
   const index = shares.findIndex(([name]) => name === phase);
   const own = shares[index];

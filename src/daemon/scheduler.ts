@@ -6,6 +6,8 @@ export interface Chore {
   readonly name: string;
   /** Seconds from the end of one run to the next; 0: not at all, asked again later. */
   interval(): number;
+  /** Seconds from the start of the daemon to the first run; without it that comes within the interval. */
+  readonly first?: number;
   /** Does it for one server. What it throws is logged; a retryable error means that somebody was in the way. */
   run(server: string, signal: AbortSignal): Promise<void>;
 }
@@ -32,12 +34,12 @@ export class Scheduler {
     this.#log = log;
   }
 
-  /** Begins; the first run of each chore comes within its interval, an hour at the latest. */
+  /** Begins; the first run of each chore comes within its interval, an hour at the latest, unless it says when. */
   start(servers: readonly string[]): void {
     for (const chore of this.#chores) {
       for (const server of servers) {
         const within = Math.min(chore.interval() || SOON, FIRST);
-        this.#after(within * (0.5 + Math.random() / 2), chore, server);
+        this.#after(chore.first ?? within * (0.5 + Math.random() / 2), chore, server);
       }
     }
   }

@@ -86,7 +86,7 @@ export class Supervisor {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: ['--max-old-space-size=192', '--max-semi-space-size=4'],
     });
-    const tracker = new JobTracker(id, order.verb);
+    const tracker = new JobTracker(id, order.verb, undefined, hasStandbys(order));
     const ended = this.#follow(id, order, child, tracker);
     this.#running.set(id, this.#register(order, child, tracker, ended));
     try {
@@ -122,6 +122,7 @@ export class Supervisor {
     };
     return new Promise<JsonObject>((resolve, reject) => {
       let answer: Extract<FromJob, { type: 'done' | 'failed' }> | undefined;
+      let standing: JsonObject | undefined;
       let complaint = '';
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         complaint = (complaint + text).slice(-4096);
@@ -129,6 +130,7 @@ export class Supervisor {
       child.on('message', (message: FromJob) => {
         if (message.type === 'progress') report(message.progress);
         else if (message.type === 'log') this.#log[message.level](message.message, { job: id, ...message.fields });
+        else if (message.type === 'standing') standing = message.response;
         else answer = message;
       });
       child.on('error', (error) =>
@@ -143,7 +145,14 @@ export class Supervisor {
         else if (answer?.type === 'failed') {
           if (answer.error.stack) this.#log.error(`defect in ${name}: ${answer.error.stack}`, { job: id });
           reject(unpackError(answer.error));
-        } else reject(this.#died(name, exit, signal, complaint));
+        } else if (standing === undefined) reject(this.#died(name, exit, signal, complaint));
+        else {
+          this.#log.error(
+            `the process of ${name} ${howEnded(exit, signal)} before all was done; what it was started for is done`,
+            { job: id },
+          );
+          resolve(standing);
+        }
       });
       child.send(startMessage(order));
     });
@@ -151,7 +160,7 @@ export class Supervisor {
 
   #died(name: string, exit: number | null, signal: NodeJS.Signals | null, complaint: string): PgmonetaError {
     if (complaint !== '') this.#log.error(`last words of ${name}: ${complaint.trim()}`);
-    const how = signal === null ? `exited with status ${exit}` : `was killed by ${signal}`;
+    const how = howEnded(exit, signal);
     return new PgmonetaError('INTERNAL', `the process of ${name} ${how} before it was done; nothing of it was kept`, {
       hint:
         signal === 'SIGKILL'
@@ -160,6 +169,14 @@ export class Supervisor {
       retryable: true,
     });
   }
+}
+
+function howEnded(exit: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `exited with status ${exit}` : `was killed by ${signal}`;
+}
+
+function hasStandbys({ server, configuration }: JobOrder): boolean {
+  return server !== undefined && effectiveServer(configuration, server).hot_standby.length > 0;
 }
 
 function startMessage(order: JobOrder): ToJob {

@@ -94,6 +94,9 @@ const rows = {
   RESTORE_NETWORK: { wire: 608, meaning: 'The reply to a restore request could not be sent.' },
   RESTORE_ERROR: { wire: 609, meaning: 'The restore request cannot be carried out.' },
   RESTORE_CANCELLED: { wire: 609, meaning: 'The restore was cancelled.' },
+  HOT_STANDBY: {
+    meaning: 'A hot standby could not be brought to the newest backup; it is what it was, and the backup is valid.',
+  },
   VERIFY_NOSERVER: { wire: 800, meaning: 'The server is not in the configuration.' },
   VERIFY_SETUP: { wire: 801, meaning: 'The verification could not be prepared.' },
   VERIFY_EXECUTE: { wire: 802, meaning: 'The verification could not be carried out.' },

@@ -4,24 +4,38 @@ import { join } from 'node:path';
 import type { BackupOutcome } from '../backup/describe.js';
 import type { Parent } from '../backup/incremental.js';
 import { takeBackup } from '../backup/take.js';
+import type { EffectiveServer } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
 import { readFacts } from '../postgres/index.js';
 import { lock } from '../repository/locks.js';
 import { serverPaths } from '../repository/paths.js';
 import { findParent, fullWouldDo, type ParentSearch } from './backup-parent.js';
-import type { Job } from './context.js';
+import type { Job, JobContext } from './context.js';
+import { hotStandbyFields, pendingHotStandbys, updateHotStandbys } from './hot-standby.js';
 import type { JsonObject } from './messages.js';
 import { flag, optionalText } from './request.js';
 import { serverOf, workerCount } from './servers.js';
 
 /**
- * Takes a backup of a server: full, or incremental to the backup that the request names. The writer lock, which also
- * whoever removes backups has to hold, keeps the parent where it is.
+ * Takes a backup of a server, then brings its hot standbys to it. Nothing that happens to them concerns the backup, which
+ * is published by then, and nobody has to wait for them to take or remove another one.
  */
 export const backupJob: Job = async (request, context) => {
+  const server = serverOf(context.configuration, request, 'BACKUP_NOSERVER');
+  const response = await publishBackup(server, request, context);
+  if (server.hot_standby.length === 0) return response;
+  context.standing?.({ ...response, ...pendingHotStandbys(server) });
+  const wish = { keepTouched: false, patience: Number.POSITIVE_INFINITY };
+  return { ...response, ...hotStandbyFields(await updateHotStandbys(server, context, wish)) };
+};
+
+/**
+ * Takes a backup: full, or incremental to the backup that the request names. The writer lock, which also whoever removes
+ * backups has to hold, keeps the parent where it is.
+ */
+async function publishBackup(server: EffectiveServer, request: JsonObject, context: JobContext): Promise<JsonObject> {
   const { configuration, signal } = context;
-  const server = serverOf(configuration, request, 'BACKUP_NOSERVER');
   const identifier = optionalText(request, 'Backup');
   const { password } = context;
   const warn = (message: string): void => context.log('warn', `backup of ${server.name}: ${message}`);
@@ -75,7 +89,7 @@ export const backupJob: Job = async (request, context) => {
     );
     writer.release();
   }
-};
+}
 
 /** @param orFull whether a full backup is wanted where no incremental one is possible */
 async function parentFor(search: ParentSearch, orFull: boolean): Promise<Parent | undefined> {

@@ -40,6 +40,7 @@ async function run(message: Extract<ToJob, { type: 'start' }>): Promise<void> {
     masterSecret: message.masterSecret === undefined ? undefined : Buffer.from(message.masterSecret),
     signal: abort.signal,
     progress: progressReporter(),
+    standing: (response) => void send({ type: 'standing', response }),
     log: (level, text, fields = {}) => void send({ type: 'log', level, message: text, fields }),
   };
   let code = 0;

@@ -14,6 +14,8 @@ export interface JobContext {
   /** Aborted when the client or the daemon wants the job to end. */
   readonly signal: AbortSignal;
   readonly progress: (progress: JobProgress) => void;
+  /** What is answered from now on even if the process dies: the work itself is done, what follows is secondary. */
+  readonly standing?: (response: JsonObject) => void;
   readonly log: JobLog;
 }
 

@@ -15,6 +15,7 @@ import { settleRollUps } from '../repository/roll-ups.js';
 import type { Job, JobContext } from './context.js';
 import type { JsonObject } from './messages.js';
 import { removeBackup } from './remove-backup.js';
+import { removeHotStandbys } from './remove-hot-standbys.js';
 import { flag, requiredText } from './request.js';
 import { checkRollUp, childrenOf, type RolledUp, rollUpChildren } from './roll-up.js';
 import { serverOf } from './servers.js';
@@ -46,6 +47,7 @@ export const deleteJob: Job = async (request, context) => {
     const reason = 'asked for by the user';
     await removeBackup(paths, { server: server.name, backup, backups, reason, freed }, context);
     const wal = await trimWal(paths, server, context);
+    if (backups.length === 1) await removeHotStandbys(paths, server, context);
     return { ...response(server.name, backup, freed, rolledUp), ...walFields(wal) };
   } finally {
     writer.release();

@@ -13,6 +13,7 @@ export type JobVerb =
   | 'retain'
   | 'expunge'
   | 'annotate'
+  | 'hot-standby'
   | 'compress'
   | 'decompress'
   | 'encrypt'
@@ -66,6 +67,8 @@ export type FromJob =
       readonly message: string;
       readonly fields: Readonly<Record<string, string | number | boolean>>;
     }
+  /** Holds if the process ends without another answer. */
+  | { readonly type: 'standing'; readonly response: JsonObject }
   | { readonly type: 'done'; readonly response: JsonObject }
   | { readonly type: 'failed'; readonly error: WireError };
 

@@ -3,6 +3,7 @@ import { freeSpace } from '../native/fs.js';
 import { isValid, listBackups } from '../repository/catalogue.js';
 import { serverPaths } from '../repository/paths.js';
 import { readVerifications } from '../repository/verifications.js';
+import { describeHotStandbys } from './hot-standby-status.js';
 import { backupFields, walFigures } from './list-backup.js';
 import type { JsonObject } from './messages.js';
 import { verifiedFields } from './verified-fields.js';
@@ -75,6 +76,7 @@ async function describeServer(
   const backups = await listBackups(paths);
   const size = backups.reduce((sum, backup) => sum + (backup.info?.backupSize ?? 0), 0);
   const newest = backups.findLast(isValid);
+  const standbys = await describeHotStandbys(paths, server);
   const document: JsonObject = {
     ActiveArchive: state.active.archive,
     ActiveBackup: state.active.backup,
@@ -82,7 +84,7 @@ async function describeServer(
     ActiveRestore: state.active.restore,
     ActiveRetention: state.active.retention,
     Checksums: state.checksums,
-    HotStandbySize: 0,
+    HotStandbySize: standbys.reduce((sum, { HotStandbySize }) => sum + Number(HotStandbySize), 0),
     NewestValidBackup: newest?.label ?? '',
     NumberOfBackups: backups.length,
     Online: state.online,
@@ -118,6 +120,7 @@ async function describeServer(
     ...serverWindowFields(view),
     Backups: entries,
     Fips: false,
+    ...(standbys.length === 0 ? {} : { HotStandbys: standbys }),
   };
   return { document: detailed, size, backups: backups.length };
 }

@@ -22,6 +22,8 @@ export async function jobOf(verb: JobVerb): Promise<Job> {
       return (await import('./retain.js')).expungeJob;
     case 'annotate':
       return (await import('./annotate.js')).annotateJob;
+    case 'hot-standby':
+      return (await import('./hot-standby.js')).hotStandbyJob;
     case 'compress':
       return (await import('./files.js')).compressJob;
     case 'decompress':

@@ -28,6 +28,10 @@ export interface ServerPaths {
   readonly walLock: string;
   /** Which cluster the WAL in `wal` is of. */
   readonly walIdentity: string;
+  /** Held by the one job that changes the hot standbys of the server. */
+  readonly hotStandbyLock: string;
+  /** What came of the last update of each hot standby. */
+  readonly hotStandbys: string;
   /** What the operator said last: online or offline. */
   readonly mode: string;
 }
@@ -49,6 +53,8 @@ export function serverPaths(baseDir: string, server: string): ServerPaths {
     catalogueLock: join(root, '.catalogue.lock'),
     walLock: join(root, '.wal.lock'),
     walIdentity: join(root, '.wal-identity'),
+    hotStandbyLock: join(root, '.hot-standby.lock'),
+    hotStandbys: join(root, '.hot-standby.json'),
     mode: join(root, '.mode'),
   };
 }

@@ -57,7 +57,7 @@ export const SERVER_OWN_OPTIONS = {
   }),
   hot_standby: option(commas('a comma list of directories'), [], {
     reload: 'hot',
-    help: 'Directories that are kept as copies of the latest backup.',
+    help: 'Directories that are kept as copies of the latest backup, each as DIRECTORY/SERVER; at most 8.',
   }),
   hot_standby_overrides: option(bars('a | list of directories, one for each entry of hot_standby'), [], {
     reload: 'hot',
@@ -65,7 +65,7 @@ export const SERVER_OWN_OPTIONS = {
   }),
   hot_standby_tablespaces: option(bars('a | list of from->to[,from->to], one for each entry of hot_standby'), [], {
     reload: 'hot',
-    help: 'New places of tablespaces in the standby of the same place in the list.',
+    help: 'New places of tablespaces in the standby of the same place in the list; from is an OID or the path on the server.',
   }),
   extra: option(commas('a comma list of paths on the server'), [], {
     reload: 'hot',

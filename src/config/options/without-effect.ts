@@ -25,11 +25,7 @@ export const MAIN_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
 ]);
 
 /** The same for keys of servers. */
-export const SERVER_WITHOUT_EFFECT: ReadonlySet<string> = new Set([
-  'hot_standby',
-  'hot_standby_overrides',
-  'hot_standby_tablespaces',
-]);
+export const SERVER_WITHOUT_EFFECT: ReadonlySet<string> = new Set([]);
 
 /** Storage engines that this version has; another one is refused, so that nobody waits for copies that never come. */
 export const STORAGE_ENGINES: ReadonlySet<string> = new Set(['local']);

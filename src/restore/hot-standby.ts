@@ -1,0 +1,238 @@
+import { lstat, open, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HotStandby, TablespaceMapping } from '../config/index.js';
+import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
+import { freeSpace, removeTree } from '../native/fs.js';
+import { planRestore, type RestorePlan, type RestoreReport, restoreBackup } from '../native/restore.js';
+import type { KnownBackup } from '../repository/catalogue.js';
+import { cipherOfCode } from '../repository/codes.js';
+import { makeDirectories } from '../repository/directories.js';
+import { applyOverrides } from './hot-standby-overrides.js';
+import { type CopyPaths, copyPaths, entriesOf, kindOf, tablespaceLinks } from './hot-standby-paths.js';
+import { planPlaces, type TablespacePlace, unusedMappings } from './hot-standby-places.js';
+import { ownTablespaces, removeTablespace } from './hot-standby-remove.js';
+import { runningServer } from './hot-standby-running.js';
+import {
+  type CopyState,
+  controlDigest,
+  digestOf,
+  knownState,
+  readState,
+  settleState,
+  writeState,
+} from './hot-standby-state.js';
+import { finishTablespaces, settleCopy, switchCopies } from './hot-standby-switch.js';
+import { measureSpace } from './space.js';
+
+/** Which copy is brought to which backup. */
+export interface CopyOrder {
+  readonly server: string;
+  readonly standby: HotStandby;
+  /** The mappings of the server's directories that come before this one. */
+  readonly before: readonly (readonly TablespaceMapping[])[];
+  readonly backup: KnownBackup;
+  /** What the backup builds on, its parent first; leased by the caller like the backup itself. */
+  readonly ancestors: readonly KnownBackup[];
+  readonly baseDir: string;
+  readonly workers: number;
+  readonly masterSecret: Buffer | undefined;
+  /** Leave a copy alone that somebody has started or changed since it was made: no new backup asks for it. */
+  readonly keepTouched: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+  readonly warn: (message: string) => void;
+}
+
+/** What came of it. */
+export interface CopyOutcome {
+  /** `current`: the copy is of this backup, or a later one, already; `kept`: it was touched and is to be left alone. */
+  readonly result: 'updated' | 'current' | 'kept';
+  /** Label of the backup that the copy is of; empty when that is not known. */
+  readonly backup: string;
+  /** Files of the cluster, and their bytes. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Those of them that were taken over from the last copy. */
+  readonly filesKept: number;
+  readonly bytesKept: number;
+}
+
+/**
+ * Brings `<directory>/<server>` to a backup. The new copy is built beside the old one and then takes its place in one
+ * step: at any moment what has the name can be started.
+ * @throws PgmonetaError HOT_STANDBY, IO, NO_SPACE, CORRUPT, CANCELLED; the old copy is what it was then
+ */
+export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
+  const { server, standby, backup, baseDir } = order;
+  const paths = copyPaths(standby.directory, server);
+  await prepareDirectory(standby.directory, baseDir);
+  await settleCopy(paths);
+  const known = await knownState(paths);
+  if (known !== undefined && known.backup >= backup.label) return nothingDone('current', known.backup);
+  if (known === undefined && order.keepTouched && (await entriesOf(paths.copy)).length > 0)
+    return nothingDone('kept', '');
+  const directories = [backup, ...order.ancestors].map(({ directory }) => directory);
+  const sizes = await planRestore(directories, { masterSecret: order.masterSecret });
+  await refuseForeign(paths, sizes.systemIdentifier);
+  const control = await controlDigest(paths.copy);
+  const placesOrder = { ...order, paths, mappings: standby.mappings, tablespaces: backup.info.tablespaces };
+  const places = await planPlaces(placesOrder);
+  for (const { from, to } of unusedMappings(placesOrder)) {
+    order.warn(`the backup has no tablespace ${from}, which hot_standby_tablespaces maps to ${to}`);
+  }
+  try {
+    await discard(paths, places);
+    await checkSpace(paths, places, sizes);
+    const report = await build(order, paths, places, directories);
+    await writeState(paths.nextState, await stateOf(order, paths, places));
+    const dropped = (await ownTablespaces(paths)).filter(({ place }) => !places.some((one) => one.place === place));
+    order.signal.throwIfAborted();
+    await switchCopies(paths, control);
+    await finishTablespaces(paths);
+    await removeTree(paths.building);
+    for (const tablespace of dropped) await removeTablespace(tablespace);
+    return {
+      result: 'updated',
+      backup: backup.label,
+      files: report.files,
+      bytes: report.bytes,
+      filesKept: 0,
+      bytesKept: 0,
+    };
+  } catch (error) {
+    await discard(paths, places).catch((failure) =>
+      order.warn(`what was built in ${paths.building} could not be removed: ${asPgmonetaError(failure).message}`),
+    );
+    throw error;
+  }
+}
+
+function nothingDone(result: 'current' | 'kept', backup: string): CopyOutcome {
+  return { result, backup, files: 0, bytes: 0, filesKept: 0, bytesKept: 0 };
+}
+
+async function prepareDirectory(directory: string, baseDir: string): Promise<void> {
+  await makeDirectories(directory).catch((error: Error) => {
+    throw new PgmonetaError('HOT_STANDBY', `the directory ${directory} cannot be made: ${error.message}`, {
+      cause: error,
+      hint: "make it, owned by the daemon's user, or choose another one for hot_standby",
+    });
+  });
+  // The configuration was checked as it is written; links may lead elsewhere.
+  const [real, repository] = await Promise.all([realpath(directory), realpath(baseDir)]);
+  if (`${real}/`.startsWith(`${repository}/`)) {
+    throw new PgmonetaError('HOT_STANDBY', `the directory ${directory} is in the repository ${baseDir}`, {
+      hint: 'choose another directory for hot_standby',
+    });
+  }
+}
+
+/** What is not a copy of this server is not ours to replace. */
+async function refuseForeign(paths: CopyPaths, systemIdentifier: string | undefined): Promise<void> {
+  const kind = await kindOf(paths.copy);
+  if (kind === 'absent' || (kind === 'directory' && (await entriesOf(paths.copy)).length === 0)) return;
+  const hint = `move ${paths.copy} away, or choose another directory for hot_standby`;
+  if (kind !== 'directory') throw new PgmonetaError('HOT_STANDBY', `${paths.copy} is not a directory`, { hint });
+  const found = await systemIdentifierOf(paths.copy);
+  if (found === undefined) {
+    throw new PgmonetaError('HOT_STANDBY', `${paths.copy} is not a data directory: it has no control file`, { hint });
+  }
+  if (found === systemIdentifier || found === (await readState(paths.state))?.systemIdentifier) return;
+  throw new PgmonetaError(
+    'HOT_STANDBY',
+    `${paths.copy} is of another cluster: its system identifier is ${found}, that of the backup is ${systemIdentifier ?? 'not known'}`,
+    { hint },
+  );
+}
+
+/** The first eight bytes of the control file, on all platforms that are supported in the same order. */
+async function systemIdentifierOf(dataDirectory: string): Promise<string | undefined> {
+  const file = await open(join(dataDirectory, 'global', 'pg_control'), 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (file === undefined) return undefined;
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
+    return bytesRead === 8 ? String(buffer.readBigUInt64LE()) : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+async function checkSpace(paths: CopyPaths, places: readonly TablespacePlace[], sizes: RestorePlan): Promise<void> {
+  const bytesOf = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
+  const demands = [
+    { directory: paths.building, bytes: sizes.baseBytes },
+    ...places.map(({ directory, oid }) => ({ directory, bytes: bytesOf(oid) })),
+  ];
+  const short = (await measureSpace(demands, freeSpace)).filter(({ needed, available }) => needed > available);
+  if (short.length === 0) return;
+  const mega = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
+  const lines = short.map(
+    ({ needed, available, directories }) =>
+      `${mega(needed)} needed for ${directories.join(', ')}, ${mega(available)} free`,
+  );
+  throw new PgmonetaError('HOT_STANDBY', `not enough space: ${lines.join('; ')}`, {
+    hint: 'a copy is built beside the last one: free space there, or choose a larger file system',
+  });
+}
+
+async function build(
+  order: CopyOrder,
+  paths: CopyPaths,
+  places: readonly TablespacePlace[],
+  backups: readonly string[],
+): Promise<RestoreReport> {
+  const { backup, masterSecret, workers, signal, onProgress, standby } = order;
+  const encryption = cipherOfCode(backup.info.encryption);
+  const report = await restoreBackup(
+    {
+      backups,
+      target: paths.building,
+      tablespaces: places,
+      workers,
+      ...(masterSecret === undefined ? {} : { masterSecret }),
+      ...(encryption === undefined || encryption === 'none' ? {} : { encryption }),
+    },
+    { signal, onProgress: ({ bytesDone, bytesTotal }) => onProgress(bytesDone, bytesTotal) },
+  );
+  for (const warning of report.warnings) order.warn(warning);
+  if (standby.overrides === undefined) return report;
+  const copied = await applyOverrides(standby.overrides, paths.building, signal);
+  if (copied === undefined)
+    order.warn(`hot_standby_overrides ${standby.overrides} is not there; nothing is overridden`);
+  return report;
+}
+
+async function stateOf(
+  { server, backup }: CopyOrder,
+  { building }: CopyPaths,
+  places: readonly TablespacePlace[],
+): Promise<CopyState> {
+  const tablespaces: CopyState['tablespaces'][number][] = [];
+  for (const { oid, place, directory } of places) {
+    const entries: { name: string; inode: string }[] = [];
+    for (const name of await entriesOf(directory)) {
+      entries.push({ name, inode: String((await lstat(join(directory, name), { bigint: true })).ino) });
+    }
+    tablespaces.push({ oid, place, entries });
+  }
+  return {
+    server,
+    backup: backup.label,
+    systemIdentifier: (await systemIdentifierOf(building)) ?? '',
+    manifest: await digestOf(join(building, 'backup_manifest')),
+    control: await controlDigest(building),
+    stamp: BigInt(Date.now()) * 1_000_000n,
+    tablespaces,
+  };
+}
+
+/** Removes what was built, unless it is what the copy is made of by now, or somebody has started it. */
+async function discard(paths: CopyPaths, places: readonly TablespacePlace[]): Promise<void> {
+  await settleState(paths);
+  const used = (await tablespaceLinks(paths)).map(({ target }) => target);
+  for (const { directory } of places) if (!used.includes(directory)) await removeTree(directory);
+  if ((await runningServer(paths.building)) === undefined) await removeTree(paths.building);
+}
