@@ -178,7 +178,7 @@ export function hotStandbyFields(outcomes: readonly HotStandbyOutcome[]): JsonOb
     HotStandby: outcomes.map(({ directory, outcome, problem }): JsonObject => {
       if (outcome === undefined) return { Directory: directory, Problem: problem ?? '', Result: 'failed' };
       const { result, backup, files, bytes, filesKept, bytesKept } = outcome;
-      const figures = { Bytes: bytes, BytesKept: bytesKept, Files: files, FilesKept: filesKept };
+      const figures = { Files: files, FilesKept: filesKept, HotStandbySize: bytes, KeptSize: bytesKept };
       return { Backup: backup, Directory: directory, ...(result === 'updated' ? figures : {}), Result: result };
     }),
   };

@@ -62,6 +62,7 @@ export async function settleCopy(paths: CopyPaths): Promise<void> {
   }
   await settleState(paths);
   await finishTablespaces(paths);
+  for (const { place } of await tablespaceLinks(paths)) await removeTree(join(place, paths.tablespaceBuilding));
   await removeTree(paths.building);
 }
 

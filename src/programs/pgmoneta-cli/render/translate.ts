@@ -14,6 +14,7 @@ const BACKUP_SIZES = ['BackupSize', 'RestoreSize', 'BiggestFileSize', 'WAL', 'De
 const LSN_PARTS = ['StartHiLSN', 'StartLoLSN', 'EndHiLSN', 'EndLoLSN', 'CheckpointHiLSN', 'CheckpointLoLSN'];
 const SPACES = ['TotalSpace', 'FreeSpace', 'UsedSpace'];
 const SERVER_SIZES = ['WorkspaceFreeSpace', 'HotStandbySize', 'ServerSize', 'WalSize'];
+const HOT_STANDBY_SIZES = ['HotStandbySize', 'KeptSize'];
 const FILE_SYSTEM_SIZES = ['Needed', 'Free'];
 const REUSE_SIZES = ['Copied', 'Kept', 'New', 'Removed', 'Rewritten'];
 const RETENTIONS = ['RetentionDays', 'RetentionWeeks', 'RetentionMonths', 'RetentionYears'];
@@ -65,6 +66,7 @@ function translateHeader(header: JsonObject, name: CommandName | undefined): Jso
 
 function translateResponse(name: CommandName, response: JsonObject): JsonObject {
   if (name === 'restore') return translateRestore(response);
+  if (name === 'backup') return mapArray(translateBackup(response), 'HotStandby', translateHotStandby);
   if (BACKUP_COMMANDS.has(name)) return translateBackup(response);
   switch (name) {
     case 'list-backup':
@@ -136,6 +138,13 @@ function translateRestore(response: JsonObject): JsonObject {
   return result;
 }
 
+/** Of `backup` and of `status details`. */
+function translateHotStandby(standby: JsonObject): JsonObject {
+  const result: Mutable = { ...standby };
+  for (const key of HOT_STANDBY_SIZES) replace(result, key, formatSize);
+  return result;
+}
+
 /** Of `restore --dry-run`. */
 function translateFileSystem(fileSystem: JsonObject): JsonObject {
   const result: Mutable = { ...fileSystem };
@@ -147,7 +156,7 @@ function translateServer(server: JsonObject): JsonObject {
   const result: Mutable = { ...server };
   for (const key of SERVER_SIZES) replace(result, key, formatSize);
   for (const key of RETENTIONS) replace(result, key, (days) => (days < 0 ? 'Unspecified' : undefined));
-  return mapArray(result, 'Backups', translateBackup);
+  return mapArray(mapArray(result, 'Backups', translateBackup), 'HotStandbys', translateHotStandby);
 }
 
 /** `conf get`: some enumerations become their bare word, in the main section and in each server. */
