@@ -1,11 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -49,7 +51,7 @@ function write(file: string, text: string) {
 
 beforeAll(async () => {
   scene = await Scene.open(17, {
-    workload: { rows: 3000 },
+    workload: { rows: 1000 },
     start: false,
     settings: { compression: 'zstd', encryption: 'aes-256-gcm' },
     server: { settings: { summarize_wal: 'on', autovacuum: 'off' } },
@@ -187,3 +189,173 @@ describe('each backup', () => {
     expect(HotStandbySize).toMatch(/MB/);
   });
 });
+
+/** What came of the two directories: word and problem. */
+async function outcomes(...parent: string[]): Promise<{ label: string; first: Entry; second: Entry }> {
+  const { label, entries } = await backup(...parent);
+  const [first, second] = entries;
+  if (first === undefined || second === undefined) throw new Error(`two entries expected: ${JSON.stringify(entries)}`);
+  return { label, first, second };
+}
+
+const valid = async (label: string) =>
+  (await scene.pgmoneta.must('list-backup', 'primary')).Backups.find((one: { Backup: string }) => one.Backup === label)
+    .Valid;
+
+describe('a copy that was started', () => {
+  let running: Awaited<ReturnType<typeof startExisting>>;
+
+  test('is left alone as long as a server runs in it; the backup is valid, the other copy renewed', async () => {
+    running = await startExisting(17, copy(two));
+    await running.sql('CREATE TABLE written_in_the_copy TABLESPACE fast AS SELECT 1 AS x');
+    await change();
+    const { label, first, second } = await outcomes();
+    expect(first.Result).toBe('updated');
+    expect(second).toMatchObject({ Directory: two, Result: 'failed' });
+    expect(second.Problem).toMatch(/a server with PID \d+ runs in .*primary.*pg_ctl/);
+    expect(await valid(label)).toBe('yes');
+    expect(await running.value('SELECT x FROM written_in_the_copy')).toBe('1');
+    const { Servers } = await scene.pgmoneta.must('status', 'details');
+    expect(Servers[0].HotStandbys[1].Problem).toContain('runs in');
+    expect(scene.pgmoneta.logTail(200)).toContain(`hot standby ${two} of primary is not at backup ${label}`);
+  });
+
+  test('is not touched when it has been stopped, neither by time nor by the start of the daemon', async () => {
+    await running.stop();
+    const before = listTree(copy(two));
+    await scene.pgmoneta.stop();
+    await scene.pgmoneta.start();
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect(differences(before, listTree(copy(two)))).toEqual([]);
+  });
+
+  test('is made again by the next backup', async () => {
+    await change();
+    const checksums = await checksumEveryTable(scene.server);
+    await proveEqual(await updated('newest'));
+    await proveStarts(two, checksums);
+    await running.remove();
+  });
+});
+
+describe('what is in the way of one directory is told, and concerns neither the backup nor the other one', () => {
+  const shutOff = (directory: string) => execFileSync('chown', ['root:root', directory]);
+
+  test.runIf(process.getuid?.() === 0)('a directory that cannot be written', async () => {
+    const before = listTree(copy(two));
+    shutOff(two);
+    chmodSync(two, 0o755);
+    try {
+      const { label, first, second } = await outcomes();
+      expect([first.Result, second.Result]).toEqual(['updated', 'failed']);
+      expect(second.Problem).toMatch(/standby-two.*(permission|denied)/i);
+      expect(await valid(label)).toBe('yes');
+      expect(differences(before, listTree(copy(two)))).toEqual([]);
+    } finally {
+      give(two);
+    }
+  });
+
+  test('a directory that is of another cluster', async () => {
+    const kept = path.join(scene.pgmoneta.base, 'kept');
+    renameSync(copy(two), kept);
+    mkdirSync(copy(two));
+    write(path.join(copy(two), 'precious'), '');
+    const { first, second } = await outcomes();
+    expect(first.Result).toBe('updated');
+    expect(second.Problem).toMatch(/is not a data directory/);
+    mkdirSync(path.join(copy(two), 'global'));
+    write(path.join(copy(two), 'global', 'pg_control'), 'x'.repeat(8192));
+    expect((await outcomes()).second.Problem).toMatch(/is of another cluster: its system identifier is/);
+    expect(existsSync(path.join(copy(two), 'precious'))).toBe(true);
+    rmSync(copy(two), { recursive: true });
+    renameSync(kept, copy(two));
+    await updated();
+  });
+
+  test('overrides that cannot be read; those that are not there are only warned of', async () => {
+    const { pgmoneta } = scene;
+    const overrides = path.join(pgmoneta.base, 'overrides');
+    symlinkSync('/etc/hostname', path.join(overrides, 'link'));
+    const { first, second } = await outcomes();
+    expect([first.Result, second.Result]).toEqual(['failed', 'updated']);
+    expect(first.Problem).toMatch(/overrides\/link .* links are not followed/);
+    rmSync(path.join(overrides, 'link'));
+    renameSync(overrides, `${overrides}-away`);
+    await updated();
+    expect(pgmoneta.logTail(60)).toContain(`hot_standby_overrides ${overrides} is not there`);
+    renameSync(`${overrides}-away`, overrides);
+    await proveEqual(await updated());
+  });
+
+  test('a cancelled renewal leaves the copy as it was, and the backup valid', async () => {
+    const before = listTree(copy(one));
+    const args = ['-c', scene.pgmoneta.configuration, '-F', 'json', 'backup', 'primary'];
+    const running = scene.pgmoneta.launch('pgmoneta-cli', args);
+    await until('the new copy', () => existsSync(path.join(one, '.primary.new')), { interval: 2 });
+    await scene.pgmoneta.must('cancel', 'primary');
+    const { Response } = JSON.parse((await running.result).stdout);
+    expect(await valid(Response.Backup)).toBe('yes');
+    const results = Response.HotStandby.map(({ Result }: Entry) => Result);
+    expect(results[1]).toBe('failed');
+    expect(Response.HotStandby[1].Problem).toMatch(/cancelled/);
+    if (results[0] === 'failed') expect(differences(before, listTree(copy(one)))).toEqual([]);
+    expect(readdirSync(one).sort()).toEqual(['.primary.json', 'primary']);
+    // The daemon does it when it is started.
+    await scene.pgmoneta.stop();
+    await scene.pgmoneta.start();
+    await until('the copies of the cancelled backup', async () => {
+      const { Servers } = await scene.pgmoneta.must('status', 'details');
+      return Servers[0].HotStandbys.every((entry: { Backup: string }) => entry.Backup === Response.Backup);
+    });
+    await proveEqual(Response.Backup);
+  });
+});
+
+describe.runIf(canMount())('on a small file system', () => {
+  let small: string;
+  let unmount: () => void;
+  beforeAll(async () => {
+    small = path.join(scene.pgmoneta.base, 'small');
+    unmount = mount(small, 20);
+    await reconfigure({ hot_standby: `${small}, ${two}`, hot_standby_overrides: '', hot_standby_tablespaces: '' });
+  });
+  afterAll(() => unmount?.());
+
+  test('a copy that does not fit is refused before anything is written', async () => {
+    const { label, first, second } = await outcomes();
+    expect([first.Result, second.Result]).toEqual(['failed', 'updated']);
+    expect(first.Problem).toMatch(/not enough space: \d+ MB needed for .*small.*, \d+ MB free/);
+    expect(readdirSync(small)).toEqual([]);
+    expect(await valid(label)).toBe('yes');
+  });
+});
+
+describe('the last deletion', () => {
+  test('removes what renewals made, and nothing else', async () => {
+    await reconfigure({ hot_standby: `${one}, ${two}` });
+    await updated();
+    write(path.join(one, 'mine'), '');
+    makeDirectory(path.join(one, 'other-server'));
+    const spaces = Object.values({ ...tablespacesOf(copy(one)), ...tablespacesOf(copy(two)) });
+    const [fast = ''] = Object.values(tablespacesOf(copy(two)));
+    write(path.join(fast, 'mine'), '');
+    const labels = scene.pgmoneta.backupsOnDisk();
+    for (const label of labels.toReversed()) {
+      expect([existsSync(copy(one)), existsSync(copy(two))]).toEqual([true, true]);
+      await scene.pgmoneta.must('delete', 'primary', label);
+    }
+    expect(scene.pgmoneta.backupsOnDisk()).toEqual([]);
+    expect(readdirSync(one).sort()).toEqual(['mine', 'other-server']);
+    expect(readdirSync(two)).toEqual([]);
+    for (const space of spaces) expect(existsSync(space), space).toBe(space === fast);
+    expect(readdirSync(fast)).toEqual(['mine']);
+  });
+});
+
+async function reconfigure(settings: Record<string, string>) {
+  const [section] = scene.pgmoneta.servers;
+  if (section === undefined) throw new Error('there is no server section');
+  section.settings = settings;
+  await scene.reconfigure({});
+}
