@@ -2,11 +2,11 @@ import { lstat, open, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HotStandby, TablespaceMapping } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
-import { freeSpace, removeTree } from '../native/fs.js';
-import { planRestore, type RestorePlan, type RestoreReport, restoreBackup } from '../native/restore.js';
+import { removeTree } from '../native/fs.js';
+import { planRestore, type RestoreOptions, type RestoreReport, restoreBackup } from '../native/restore.js';
 import type { KnownBackup } from '../repository/catalogue.js';
-import { cipherOfCode } from '../repository/codes.js';
 import { makeDirectories } from '../repository/directories.js';
+import { checkCopySpace, copyRestore, writtenBeside } from './hot-standby-build.js';
 import { applyOverrides } from './hot-standby-overrides.js';
 import { type CopyPaths, copyPaths, entriesOf, kindOf, tablespaceLinks } from './hot-standby-paths.js';
 import { planPlaces, type TablespacePlace, unusedMappings } from './hot-standby-places.js';
@@ -22,7 +22,6 @@ import {
   writeState,
 } from './hot-standby-state.js';
 import { finishTablespaces, settleCopy, switchCopies } from './hot-standby-switch.js';
-import { measureSpace } from './space.js';
 
 /** Which copy is brought to which backup. */
 export interface CopyOrder {
@@ -82,8 +81,9 @@ export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
   }
   try {
     await discard(paths, places);
-    await checkSpace(paths, places, sizes);
-    const report = await build(order, paths, places, directories);
+    const wanted = await copyRestore(order, paths, places, directories);
+    await checkCopySpace(paths, places, sizes, () => writtenBeside(wanted, order.signal));
+    const report = await build(order, paths, wanted);
     await writeState(paths.nextState, await stateOf(order, paths, places));
     const dropped = (await ownTablespaces(paths)).filter(({ place }) => !places.some((one) => one.place === place));
     order.signal.throwIfAborted();
@@ -91,14 +91,7 @@ export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
     await finishTablespaces(paths);
     await removeTree(paths.building);
     for (const tablespace of dropped) await removeTablespace(tablespace);
-    return {
-      result: 'updated',
-      backup: backup.label,
-      files: report.files,
-      bytes: report.bytes,
-      filesKept: 0,
-      bytesKept: 0,
-    };
+    return outcomeOf(backup.label, report);
   } catch (error) {
     await discard(paths, places).catch((failure) =>
       order.warn(`what was built in ${paths.building} could not be removed: ${asPgmonetaError(failure).message}`),
@@ -160,49 +153,24 @@ async function systemIdentifierOf(dataDirectory: string): Promise<string | undef
   }
 }
 
-async function checkSpace(paths: CopyPaths, places: readonly TablespacePlace[], sizes: RestorePlan): Promise<void> {
-  const bytesOf = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
-  const demands = [
-    { directory: paths.building, bytes: sizes.baseBytes },
-    ...places.map(({ directory, oid }) => ({ directory, bytes: bytesOf(oid) })),
-  ];
-  const short = (await measureSpace(demands, freeSpace)).filter(({ needed, available }) => needed > available);
-  if (short.length === 0) return;
-  const mega = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
-  const lines = short.map(
-    ({ needed, available, directories }) =>
-      `${mega(needed)} needed for ${directories.join(', ')}, ${mega(available)} free`,
-  );
-  throw new PgmonetaError('HOT_STANDBY', `not enough space: ${lines.join('; ')}`, {
-    hint: 'a copy is built beside the last one: free space there, or choose a larger file system',
+async function build(order: CopyOrder, paths: CopyPaths, wanted: RestoreOptions): Promise<RestoreReport> {
+  const { signal, onProgress, standby } = order;
+  const report = await restoreBackup(wanted, {
+    signal,
+    onProgress: ({ bytesDone, bytesTotal }) => onProgress(bytesDone, bytesTotal),
   });
-}
-
-async function build(
-  order: CopyOrder,
-  paths: CopyPaths,
-  places: readonly TablespacePlace[],
-  backups: readonly string[],
-): Promise<RestoreReport> {
-  const { backup, masterSecret, workers, signal, onProgress, standby } = order;
-  const encryption = cipherOfCode(backup.info.encryption);
-  const report = await restoreBackup(
-    {
-      backups,
-      target: paths.building,
-      tablespaces: places,
-      workers,
-      ...(masterSecret === undefined ? {} : { masterSecret }),
-      ...(encryption === undefined || encryption === 'none' ? {} : { encryption }),
-    },
-    { signal, onProgress: ({ bytesDone, bytesTotal }) => onProgress(bytesDone, bytesTotal) },
-  );
   for (const warning of report.warnings) order.warn(warning);
   if (standby.overrides === undefined) return report;
   const copied = await applyOverrides(standby.overrides, paths.building, signal);
   if (copied === undefined)
     order.warn(`hot_standby_overrides ${standby.overrides} is not there; nothing is overridden`);
   return report;
+}
+
+function outcomeOf(backup: string, { files, bytes, reuse }: RestoreReport): CopyOutcome {
+  const filesKept = (reuse?.kept.files ?? 0) - (reuse?.copied.files ?? 0);
+  const bytesKept = (reuse?.kept.bytes ?? 0) - (reuse?.copied.bytes ?? 0);
+  return { result: 'updated', backup, files, bytes, filesKept, bytesKept };
 }
 
 async function stateOf(

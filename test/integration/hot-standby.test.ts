@@ -19,7 +19,7 @@ import { referee, verifyBackup } from '../support/referees.mjs';
 import { give, makeDirectory } from '../support/runtime.mjs';
 import { Scene } from '../support/scene.mjs';
 import { startExisting } from '../support/server.mjs';
-import { copyCluster, differences, listTree, tablespacesOf } from '../support/trees.mjs';
+import { copyCluster, differences, inodes, listTree, tablespacesOf } from '../support/trees.mjs';
 
 const ODD = '"Slow & ""odd"" space"';
 /** Files of the overrides: one that the cluster has, one that it has not, one in a directory of its own. */
@@ -126,6 +126,20 @@ async function proveEqual(label: string) {
   }
 }
 
+/** What every renewal writes anew. */
+const ANEW = /^(pg_wal\/|global\/pg_control$|backup_label$|backup_manifest$|postgresql\.auto\.conf$|tablespace_map$)/;
+
+/** What did not change is the same file as before, what did is another one: nothing is written in place. */
+function proveKept(tree: Record<string, string>, before: Record<string, number>) {
+  const [now, after] = [listTree(copy(two)), inodes(copy(two))];
+  const same = Object.keys(after).filter((name) => tree[name] === now[name] && !ANEW.test(name));
+  const changed = Object.keys(after).filter((name) => name in before && tree[name] !== now[name]);
+  expect(same.length).toBeGreaterThan(1000);
+  expect(changed.length).toBeGreaterThan(3);
+  expect(same.filter((name) => before[name] !== after[name])).toEqual([]);
+  expect(changed.filter((name) => before[name] === after[name])).toEqual([]);
+}
+
 /** A copy of the copy starts, and has all rows. */
 async function proveStarts(directory: string, checksums: Record<string, string>) {
   const place = path.join(scene.pgmoneta.base, `start-${round}`);
@@ -159,8 +173,10 @@ describe('each backup', () => {
     async (n, kind) => {
       await change();
       const checksums = await checksumEveryTable(scene.server);
+      const before = n === 1 ? undefined : ([listTree(copy(two)), inodes(copy(two))] as const);
       const label = await updated(...(kind === 'full' ? [] : ['newest']));
       await proveEqual(label);
+      if (before !== undefined) proveKept(...before);
       await proveStarts(n % 2 === 0 ? one : two, checksums);
     },
   );

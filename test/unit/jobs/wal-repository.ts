@@ -32,7 +32,7 @@ export class FakeRepository {
   /** The settings that the verbs look at. */
   configuration(walShipping: string | null = null): Configuration {
     const retention = { days: 7, weeks: null, months: null, years: null };
-    const server = { name: 'primary', wal_shipping: walShipping, retention };
+    const server = { name: 'primary', wal_shipping: walShipping, retention, hot_standby: [] };
     return { main: { base_dir: this.base, retention }, servers: [server] } as unknown as Configuration;
   }
 
