@@ -5,11 +5,13 @@ import { PgmonetaError } from '../errors/index.js';
 import type { TablespaceDestination } from '../native/restore.js';
 import type { TablespaceInfo } from '../repository/backup-info.js';
 import { makeDirectories } from '../repository/directories.js';
-import { type CopyPaths, entriesOf, tablespaceLinks } from './hot-standby-paths.js';
+import { type CopyPaths, entriesOf, kindOf, tablespaceLinks } from './hot-standby-paths.js';
 
 /** Where a tablespace of a copy stands, and where it is built: within that place, so that it may be a mount point. */
 export interface TablespacePlace extends TablespaceDestination {
   readonly place: string;
+  /** Whether the directory was not there before. */
+  readonly made: boolean;
 }
 
 /** What decides the places of tablespaces. */
@@ -34,9 +36,9 @@ export async function planPlaces(order: PlacesOrder): Promise<readonly Tablespac
   const places: TablespacePlace[] = [];
   for (const tablespace of order.tablespaces) {
     const taken = places.map(({ place }) => place);
-    const place = await choose(order, tablespace, own, taken);
-    const directory = join(place, order.paths.tablespaceBuilding);
-    places.push({ oid: tablespace.oid, name: tablespace.directory, place, directory, link: directory });
+    const chosen = await choose(order, tablespace, own, taken);
+    const directory = join(chosen.place, order.paths.tablespaceBuilding);
+    places.push({ oid: tablespace.oid, name: tablespace.directory, ...chosen, directory, link: directory });
   }
   return places;
 }
@@ -46,14 +48,15 @@ async function choose(
   tablespace: TablespaceInfo,
   own: ReadonlySet<string>,
   taken: readonly string[],
-): Promise<string> {
+): Promise<Pick<TablespacePlace, 'place' | 'made'>> {
   const candidates = candidatesFor(order, tablespace);
   let problem = '';
   for (const candidate of candidates) {
+    const made = (await kindOf(candidate).catch(() => 'other')) === 'absent';
     const found = taken.includes(candidate)
       ? `${candidate} is the place of another tablespace`
       : await problemOf(candidate, own, order);
-    if (found === undefined) return candidate;
+    if (found === undefined) return { place: candidate, made };
     problem = found;
   }
   const name = tablespace.directory.replace(/^tblspc_/, '');

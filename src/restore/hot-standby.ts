@@ -1,4 +1,4 @@
-import { lstat, open, realpath } from 'node:fs/promises';
+import { lstat, open, realpath, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HotStandby, TablespaceMapping } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
@@ -80,7 +80,7 @@ export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
     order.warn(`the backup has no tablespace ${from}, which hot_standby_tablespaces maps to ${to}`);
   }
   try {
-    await discard(paths, places);
+    await discard(paths, places, false);
     const wanted = await copyRestore(order, paths, places, directories);
     await checkCopySpace(paths, places, sizes, () => writtenBeside(wanted, order.signal));
     const report = await build(order, paths, wanted);
@@ -93,7 +93,7 @@ export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
     for (const tablespace of dropped) await removeTablespace(tablespace);
     return outcomeOf(backup.label, report);
   } catch (error) {
-    await discard(paths, places).catch((failure) =>
+    await discard(paths, places, true).catch((failure) =>
       order.warn(`what was built in ${paths.building} could not be removed: ${asPgmonetaError(failure).message}`),
     );
     throw error;
@@ -198,9 +198,13 @@ async function stateOf(
 }
 
 /** Removes what was built, unless it is what the copy is made of by now, or somebody has started it. */
-async function discard(paths: CopyPaths, places: readonly TablespacePlace[]): Promise<void> {
+async function discard(paths: CopyPaths, places: readonly TablespacePlace[], failed: boolean): Promise<void> {
   await settleState(paths);
   const used = (await tablespaceLinks(paths)).map(({ target }) => target);
-  for (const { directory } of places) if (!used.includes(directory)) await removeTree(directory);
+  for (const { directory, place, made } of places) {
+    if (used.includes(directory)) continue;
+    await removeTree(directory);
+    if (made && failed && !used.includes(place)) await rmdir(place).catch(() => {});
+  }
   if ((await runningServer(paths.building)) === undefined) await removeTree(paths.building);
 }

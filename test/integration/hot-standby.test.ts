@@ -7,13 +7,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checksumEveryTable } from '../support/compare.mjs';
-import { canMount, mount } from '../support/disk.mjs';
+import { canMount, mount, takeAll } from '../support/disk.mjs';
 import { until } from '../support/processes.mjs';
 import { referee, verifyBackup } from '../support/referees.mjs';
 import { give, makeDirectory } from '../support/runtime.mjs';
@@ -331,19 +332,64 @@ describe('what is in the way of one directory is told, and concerns neither the 
 describe.runIf(canMount())('on a small file system', () => {
   let small: string;
   let unmount: () => void;
+  const filler = () => path.join(small, 'filler');
   beforeAll(async () => {
     small = path.join(scene.pgmoneta.base, 'small');
-    unmount = mount(small, 20);
-    await reconfigure({ hot_standby: `${small}, ${two}`, hot_standby_overrides: '', hot_standby_tablespaces: '' });
+    unmount = mount(small, 110);
+    const spaces = `${oids.fast} -> ${small}/fast, ${oids.odd} -> ${small}/odd`;
+    await reconfigure({ hot_standby: `${small}, ${two}`, hot_standby_tablespaces: spaces });
   });
   afterAll(() => unmount?.());
 
+  /** Leaves so many megabytes free. */
+  function leave(megabytes: number) {
+    rmSync(filler(), { force: true });
+    const { bavail, bsize } = statfsSync(small);
+    writeFileSync(filler(), Buffer.alloc(bavail * bsize - megabytes * 1024 * 1024));
+  }
+
   test('a copy that does not fit is refused before anything is written', async () => {
+    leave(20);
     const { label, first, second } = await outcomes();
     expect([first.Result, second.Result]).toEqual(['failed', 'updated']);
-    expect(first.Problem).toMatch(/not enough space: \d+ MB needed for .*small.*, \d+ MB free/);
-    expect(readdirSync(small)).toEqual([]);
+    expect(first.Problem).toMatch(/not enough space: \d+ MB needed for .*small.*, 20 MB free/);
+    expect(readdirSync(small)).toEqual(['filler']);
     expect(await valid(label)).toBe('yes');
+  });
+
+  test('what is the same needs no space', async () => {
+    rmSync(filler());
+    expect((await outcomes()).first.Result).toBe('updated');
+    leave(30);
+    const before = inodes(copy(small));
+    const { first } = await outcomes('newest');
+    expect(first.Result).toBe('updated');
+    expect(inodes(copy(small)).PG_VERSION).toBe(before.PG_VERSION);
+    leave(10);
+    const refused = await outcomes();
+    expect(refused.first.Problem).toMatch(/not enough space: (1|2)\d MB needed/);
+    expect(readdirSync(small).sort()).toEqual(['.primary.json', 'fast', 'filler', 'odd', 'primary']);
+  });
+
+  test('a disk that fills up in the middle leaves the old copy', async () => {
+    rmSync(filler());
+    await outcomes();
+    const before = listTree(copy(small));
+    const args = ['-c', scene.pgmoneta.configuration, '-F', 'json', 'backup', 'primary'];
+    await change();
+    const running = scene.pgmoneta.launch('pgmoneta-cli', args);
+    await until('the new copy', () => existsSync(path.join(small, '.primary.new')), { interval: 1 });
+    takeAll(filler());
+    const { Response } = JSON.parse((await running.result).stdout);
+    expect(await valid(Response.Backup)).toBe('yes');
+    const [first, second] = Response.HotStandby;
+    expect(second.Result).toBe('updated');
+    // Everything may have been written by then.
+    if (first.Result === 'failed') {
+      expect(first.Problem).toMatch(/space/i);
+      expect(differences(before, listTree(copy(small)))).toEqual([]);
+    }
+    expect(readdirSync(small).sort()).toEqual(['.primary.json', 'fast', 'filler', 'odd', 'primary']);
   });
 });
 
@@ -363,7 +409,8 @@ describe('the last deletion', () => {
     }
     expect(scene.pgmoneta.backupsOnDisk()).toEqual([]);
     expect(readdirSync(one).sort()).toEqual(['mine', 'other-server']);
-    expect(readdirSync(two)).toEqual([]);
+    // A place that somebody has put something else into stays.
+    expect(readdirSync(two)).toEqual(path.dirname(fast) === two ? [path.basename(fast)] : []);
     for (const space of spaces) expect(existsSync(space), space).toBe(space === fast);
     expect(readdirSync(fast)).toEqual(['mine']);
   });
