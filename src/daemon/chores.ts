@@ -1,5 +1,5 @@
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
-import { standbysBehind } from '../jobs/hot-standby-status.js';
+import { standbysBehind, standbysFailed } from '../jobs/hot-standby-status.js';
 import type { JobVerb, JsonObject } from '../jobs/messages.js';
 import { dueBackups } from '../jobs/verify.js';
 import { serverPaths } from '../repository/paths.js';
@@ -71,25 +71,26 @@ function verification(state: DaemonState): Chore {
 
 /** How often it is looked whether a hot standby is behind, in seconds. */
 const STANDBY_LOOK = 60;
+/** How long one that failed is not tried again, in milliseconds; a backup tries at once. */
+const STANDBY_RETRY = 600_000;
 
 /**
- * Hot standbys that a killed or cancelled update left behind, or one that failed a while ago. The first look comes with
- * the start of the daemon, and waits for nothing.
+ * Hot standbys that a killed or cancelled update left behind, or that failed. The first look comes with the start of the
+ * daemon.
  */
 function hotStandby(state: DaemonState): Chore {
-  const looked = new Set<string>();
+  const notBefore = new Map<string, number>();
   return {
     name: 'hot standby',
     interval: () => STANDBY_LOOK,
     first: 1,
     run: async (server, signal) => {
-      const first = !looked.has(server);
-      looked.add(server);
-      const { supervisor, configuration } = state;
       // A backup that is being taken sees to it itself.
-      if (supervisor.isActive(server, 'backup')) return;
-      if (await standbysBehind(configuration, server, first))
-        await runByItself(state, 'hot-standby', server, {}, signal);
+      if (state.supervisor.isActive(server, 'backup') || performance.now() < (notBefore.get(server) ?? 0)) return;
+      if (!(await standbysBehind(state.configuration, server))) return;
+      if (standbysFailed(await runByItself(state, 'hot-standby', server, {}, signal))) {
+        notBefore.set(server, performance.now() + STANDBY_RETRY);
+      }
     },
   };
 }

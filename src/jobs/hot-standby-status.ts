@@ -22,27 +22,20 @@ export async function describeHotStandbys(paths: ServerPaths, server: EffectiveS
   });
 }
 
-/** How long an update that failed is not tried again by itself, in milliseconds; a backup tries at once. */
-const RETRY = 600_000;
-
-/**
- * Whether a hot standby of a server is behind its newest valid backup and could be brought to it now.
- * @param eager also those that failed a short while ago
- */
-export async function standbysBehind(configuration: Configuration, name: string, eager: boolean): Promise<boolean> {
+/** Whether a hot standby of a server is behind its newest valid backup. What cannot be looked at is for the job to tell. */
+export async function standbysBehind(configuration: Configuration, name: string): Promise<boolean> {
   const server = effectiveServer(configuration, name);
   if (server.hot_standby.length === 0) return false;
   const paths = serverPaths(configuration.main.base_dir, name);
   const newest = (await listBackups(paths)).findLast(isValid);
   if (newest === undefined) return false;
-  const known = await readHotStandbys(paths);
   for (const standby of hotStandbysOf(server)) {
-    const last = known.get(standby.directory);
-    const age = Date.now() - (last?.at.getTime() ?? 0);
-    const failed = last !== undefined && last.problem !== '' && age >= 0 && age < RETRY;
-    if (failed && !eager) continue;
-    // What cannot be looked at is for the job to tell.
     if (await isBehind(standby, name, newest.label).catch(() => true)) return true;
   }
   return false;
+}
+
+/** Whether the reply of a job tells that one of them failed. */
+export function standbysFailed({ HotStandby }: JsonObject): boolean {
+  return Array.isArray(HotStandby) && HotStandby.some((entry) => (entry as JsonObject).Result === 'failed');
 }

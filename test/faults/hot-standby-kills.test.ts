@@ -67,6 +67,11 @@ async function freshTree(label: string): Promise<Tree> {
   return tree;
 }
 
+/** Beside what the copy has in the place of a tablespace lies what is built there, which PostgreSQL does not look at. */
+function withoutBuilt(tree: Tree): Tree {
+  return Object.fromEntries(Object.entries(tree).filter(([name]) => !/^pg_tblspc\/\d+\/\.primary\.new/.test(name)));
+}
+
 /** Backs up, and kills after so many milliseconds of the renewal; what the copy is then, before anybody repairs it. */
 async function killed(victim: 'job' | 'daemon' | 'both', kind: 'full' | 'incremental', delay: number) {
   const { pgmoneta } = scene;
@@ -94,7 +99,7 @@ async function killed(victim: 'job' | 'daemon' | 'both', kind: 'full' | 'increme
   if (victim === 'job') await running.result;
   await pgmoneta.kill();
   await until('the end of the orphaned jobs', () => jobs.every((pid: number) => !alive(pid)));
-  const tree = existsSync(copy) ? listTree(copy) : undefined;
+  const tree = existsSync(copy) ? withoutBuilt(listTree(copy)) : undefined;
   const left = existsSync(standby)
     ? readdirSync(standby)
         .filter((name) => name.startsWith('.'))
