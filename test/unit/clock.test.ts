@@ -6,6 +6,7 @@ const TIME_OF_DAY: Readonly<Record<string, RegExp>> = {
   'daemon/log.ts': /timestamp: \(\) => `,"time":\$\{Date\.now\(\)\}`/,
   'daemon/log-format.ts': /record\.time : Date\.now\(\)/,
   'jobs/remove-backup.ts': /process\.pid\}-\$\{Date\.now\(\)\}/,
+  'jobs/roll-up.ts': /process\.pid\}-\$\{Date\.now\(\)\}/,
   'wal/receiver.ts': /retryAt: new Date\(Date\.now\(\) \+ wait\)/,
   'wal/pushed-intake.ts': /statusUpdate\(status, Date\.now\(\)\)/,
 };
