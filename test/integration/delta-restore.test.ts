@@ -141,6 +141,9 @@ describe('onto a stopped cluster', () => {
     const around = readdirSync(path.dirname(data)).sort();
 
     const planned = (await raw(identifier, data, '--delta', '--dry-run')).document.Response;
+    const brief = (await pgmoneta.cli('restore', 'primary', identifier, data, '--delta', '--dry-run')).stdout;
+    expect(brief).toMatch(/\d+ \(.*\) would stay as they are/);
+    expect(brief).not.toContain('RewrittenPaths');
     expect(contents(filesOf(data))).toEqual(contents(before));
     expect(readdirSync(path.dirname(data)).sort()).toEqual(around);
     const told = (await raw(identifier, data, '--delta')).document;

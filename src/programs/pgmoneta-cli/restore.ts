@@ -4,6 +4,7 @@ import type { CommandInput } from '../shared/declare.js';
 import { EXIT } from '../shared/exit-codes.js';
 import { sendRequest } from './exchange.js';
 import { present, printOut } from './present.js';
+import { formatSize } from './render/size.js';
 import { readSettings } from './settings.js';
 import { tablespaceMap } from './tablespace-map.js';
 
@@ -40,7 +41,7 @@ export async function restore(input: CommandInput): Promise<number> {
 }
 
 /** The names of the files that a delta restore would write are many: they are for `--verbose` and for programs. */
-function withoutNames(response: JsonObject): JsonObject {
+export function withoutNames(response: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(response).filter(([key]) => !/^(New|Removed|Rewritten)Paths$/.test(key)));
 }
 
@@ -56,12 +57,14 @@ export function advice(response: JsonObject, server: string): string {
   const warnings = Array.isArray(response.Warnings)
     ? response.Warnings.map((warning) => `Warning: ${text(warning)}`)
     : [];
+  const kept = reuse(response);
   if (response.DryRun === true) {
-    return `${['', ...warnings, `Nothing was changed. The restored server would be in ${directory}; when it is started, it ${target}.`].join('\n')}\n`;
+    return `${['', ...warnings, ...kept, `Nothing was changed. The restored server would be in ${directory}; when it is started, it ${target}.`].join('\n')}\n`;
   }
   const lines = [
     '',
     ...warnings,
+    ...kept,
     `PostgreSQL ${version} is restored in ${directory}. When it is started, it ${target}.`,
     `Start it as the user who owns it: pg_ctl -D ${shellWord(directory)} start`,
   ];
@@ -72,6 +75,16 @@ export function advice(response: JsonObject, server: string): string {
   }
   lines.push(`Take a new full backup as soon as it is a primary: pgmoneta-cli backup ${shellWord(server)}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What `--delta` does with the files of the cluster. */
+function reuse(response: JsonObject): string[] {
+  if (response.KeptFiles === undefined) return [];
+  const [be, stay] = response.DryRun === true ? ['would be', 'would stay'] : ['were', 'stayed'];
+  const files = (key: string): string => `${text(response[`${key}Files`])} (${formatSize(Number(response[key]))})`;
+  return [
+    `Files: ${files('Kept')} ${stay} as they are, ${files('Rewritten')} ${be} rewritten, ${files('New')} ${be} added, ${files('Removed')} ${be} removed.`,
+  ];
 }
 
 function shellWord(word: string): string {

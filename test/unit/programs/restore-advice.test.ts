@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { advice } from '../../../src/programs/pgmoneta-cli/restore.js';
+import { advice, withoutNames } from '../../../src/programs/pgmoneta-cli/restore.js';
 
 const RESPONSE = {
   Directory: "/restore/it's here",
@@ -26,6 +26,30 @@ describe('what is said after a restore', () => {
     expect(text).toContain('Warning: the name is given twice\n');
     expect(text).toContain('Nothing was changed.');
     expect(text).not.toContain('pg_ctl');
+  });
+
+  it('tells what became of the files of a cluster that was there', () => {
+    const counts = {
+      KeptFiles: 962,
+      Kept: 2048,
+      RewrittenFiles: 8,
+      Rewritten: 1,
+      NewFiles: 0,
+      New: 0,
+      RemovedFiles: 3,
+      Removed: 5,
+    };
+    const text = advice({ ...RESPONSE, ...counts }, 'primary');
+    expect(text).toMatch(
+      /962 \(2\.00kB\) stayed as they are, 8 \(.*\) were rewritten, 0 .* were added, 3 .* were removed/,
+    );
+    expect(advice({ ...RESPONSE, ...counts, DryRun: true }, 'primary')).toContain('962 (2.00kB) would stay');
+    expect(advice(RESPONSE, 'primary')).not.toContain('Files:');
+  });
+
+  it('leaves the names of files to --verbose', () => {
+    const names = { NewPaths: ['a'], RemovedPaths: ['b'], RewrittenPaths: ['c'] };
+    expect(withoutNames({ ...RESPONSE, ...names })).toEqual(RESPONSE);
   });
 
   it('is nothing when the daemon does not tell', () => {
