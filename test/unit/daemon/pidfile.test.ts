@@ -47,8 +47,8 @@ test('a process that is no daemon does not count, one that is does', async () =>
 });
 
 test.skipIf(process.platform !== 'linux')('a dead one that nobody has taken note of does not count', async () => {
-  // The parent never waits for its child.
-  const parent = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60']);
+  // The parent never waits for its child, which ends when the shell, which would, is no more.
+  const parent = spawn('/bin/sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 60']);
   try {
     const pid = await new Promise<string>((resolve) =>
       parent.stdout.once('data', (text) => resolve(String(text).trim())),
