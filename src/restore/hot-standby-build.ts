@@ -1,10 +1,18 @@
+import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { freeSpace } from '../native/fs.js';
-import { compareRestore, type ExistingCluster, type RestoreOptions, type RestorePlan } from '../native/restore.js';
+import {
+  type ClusterBase,
+  compareRestore,
+  type ExistingCluster,
+  type RestoreOptions,
+  type RestorePlan,
+} from '../native/restore.js';
 import type { KnownBackup } from '../repository/catalogue.js';
 import { cipherOfCode } from '../repository/codes.js';
 import { type CopyPaths, entriesOf, tablespaceLinks } from './hot-standby-paths.js';
 import type { TablespacePlace } from './hot-standby-places.js';
+import { type CopyState, digestOf } from './hot-standby-state.js';
 import { type FileSystemDemand, measureSpace } from './space.js';
 
 /** Bytes that are written, by the OID of the tablespace; of the data directory under an empty one. */
@@ -55,21 +63,27 @@ export async function writtenBeside(wanted: RestoreOptions, signal: AbortSignal)
   return new Map(written.map(({ oid, bytes }) => [oid, bytes]));
 }
 
-/** What is restored where, and what may be taken from the last copy. */
+/** What a copy is made of. */
+export interface CopySource extends Pick<RestoreOptions, 'masterSecret' | 'workers'> {
+  readonly backup: KnownBackup;
+  /** What the backup builds on, its parent first. */
+  readonly ancestors: readonly KnownBackup[];
+}
+
+/**
+ * What is restored where, and what may be taken from the last copy.
+ * @param known of the last copy; undefined when somebody has started or changed it
+ */
 export async function copyRestore(
-  {
-    backup,
-    masterSecret,
-    workers,
-  }: Pick<RestoreOptions, 'masterSecret' | 'workers'> & { readonly backup: KnownBackup },
+  { backup, ancestors, masterSecret, workers }: CopySource,
   paths: CopyPaths,
   places: readonly TablespacePlace[],
-  backups: readonly string[],
+  known: CopyState | undefined,
 ): Promise<RestoreOptions> {
   const encryption = cipherOfCode(backup.info.encryption);
-  const existing = await existingCopy(paths);
+  const existing = await existingCopy(paths, ancestors, known);
   return {
-    backups,
+    backups: [backup, ...ancestors].map(({ directory }) => directory),
     target: paths.building,
     tablespaces: places,
     workers,
@@ -80,11 +94,28 @@ export async function copyRestore(
 }
 
 /** The last copy, of which everything is taken that is still the same. */
-async function existingCopy(paths: CopyPaths): Promise<ExistingCluster | undefined> {
+async function existingCopy(
+  paths: CopyPaths,
+  chain: readonly KnownBackup[],
+  known: CopyState | undefined,
+): Promise<ExistingCluster | undefined> {
   if ((await entriesOf(paths.copy)).length === 0) return undefined;
   const tablespaces: { oid: string; directory: string }[] = [];
   for (const { oid, place } of await tablespaceLinks(paths)) {
     if ((await entriesOf(place)).length > 0) tablespaces.push({ oid, directory: place });
   }
-  return { directory: paths.copy, tablespaces };
+  const base = await baseOf(paths, chain, known);
+  return { directory: paths.copy, tablespaces, ...(base === undefined ? {} : { base }) };
+}
+
+/** The backup that the copy was made of, when the one to be restored builds upon it: then only changed blocks are read. */
+async function baseOf(
+  paths: CopyPaths,
+  chain: readonly KnownBackup[],
+  known: CopyState | undefined,
+): Promise<ClusterBase | undefined> {
+  const made = chain.find(({ label }) => label === known?.backup);
+  if (made === undefined || known === undefined || known.manifest === '') return undefined;
+  if ((await digestOf(join(paths.copy, 'backup_manifest'))) !== known.manifest) return undefined;
+  return { backup: made.directory, stamp: known.stamp };
 }

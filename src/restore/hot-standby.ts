@@ -1,5 +1,6 @@
 import { lstat, open, realpath, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { HotStandby, TablespaceMapping } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
@@ -22,6 +23,9 @@ import {
   writeState,
 } from './hot-standby-state.js';
 import { finishTablespaces, settleCopy, switchCopies } from './hot-standby-switch.js';
+
+/** More than the clock of a file system lags behind, in milliseconds. */
+const CLOCK_MS = 20;
 
 /** Which copy is brought to which backup. */
 export interface CopyOrder {
@@ -81,10 +85,10 @@ export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
   }
   try {
     await discard(paths, places, false);
-    const wanted = await copyRestore(order, paths, places, directories);
+    const wanted = await copyRestore(order, paths, places, known);
     await checkCopySpace(paths, places, sizes, () => writtenBeside(wanted, order.signal));
-    const report = await build(order, paths, wanted);
-    await writeState(paths.nextState, await stateOf(order, paths, places));
+    const { report, stamp } = await build(order, paths, wanted);
+    await writeState(paths.nextState, await stateOf(order, paths, places, stamp));
     const dropped = (await ownTablespaces(paths)).filter(({ place }) => !places.some((one) => one.place === place));
     order.signal.throwIfAborted();
     await switchCopies(paths, control);
@@ -153,18 +157,25 @@ async function systemIdentifierOf(dataDirectory: string): Promise<string | undef
   }
 }
 
-async function build(order: CopyOrder, paths: CopyPaths, wanted: RestoreOptions): Promise<RestoreReport> {
+/** @returns what the restore made, and when: what is written later, as overrides are, is not of the backup */
+async function build(
+  order: CopyOrder,
+  paths: CopyPaths,
+  wanted: RestoreOptions,
+): Promise<{ readonly report: RestoreReport; readonly stamp: bigint }> {
   const { signal, onProgress, standby } = order;
   const report = await restoreBackup(wanted, {
     signal,
     onProgress: ({ bytesDone, bytesTotal }) => onProgress(bytesDone, bytesTotal),
   });
   for (const warning of report.warnings) order.warn(warning);
-  if (standby.overrides === undefined) return report;
+  const stamp = BigInt(Date.now() + 1) * 1_000_000n;
+  if (standby.overrides === undefined) return { report, stamp };
+  await pause(CLOCK_MS);
   const copied = await applyOverrides(standby.overrides, paths.building, signal);
   if (copied === undefined)
     order.warn(`hot_standby_overrides ${standby.overrides} is not there; nothing is overridden`);
-  return report;
+  return { report, stamp };
 }
 
 function outcomeOf(backup: string, { files, bytes, reuse }: RestoreReport): CopyOutcome {
@@ -177,6 +188,7 @@ async function stateOf(
   { server, backup }: CopyOrder,
   { building }: CopyPaths,
   places: readonly TablespacePlace[],
+  stamp: bigint,
 ): Promise<CopyState> {
   const tablespaces: CopyState['tablespaces'][number][] = [];
   for (const { oid, place, directory } of places) {
@@ -192,7 +204,7 @@ async function stateOf(
     systemIdentifier: (await systemIdentifierOf(building)) ?? '',
     manifest: await digestOf(join(building, 'backup_manifest')),
     control: await controlDigest(building),
-    stamp: BigInt(Date.now()) * 1_000_000n,
+    stamp,
     tablespaces,
   };
 }

@@ -195,6 +195,23 @@ describe('each backup', () => {
     }
   });
 
+  test('an incremental backup upon that of the copy needs nothing of older ones', async () => {
+    const full = await updated();
+    const relation = String(await scene.server.value(`SELECT pg_relation_filepath('main_table')`));
+    const stored = path.join(scene.pgmoneta.backupDirectory(full), 'data', `${relation}.zstd.aes`);
+    await change();
+    chmodSync(stored, 0);
+    try {
+      await updated('newest');
+      const fresh = await scene.pgmoneta.json('restore', 'primary', 'newest', scene.pgmoneta.restored);
+      expect(fresh.document.Outcome.Message).toContain(stored);
+    } finally {
+      chmodSync(stored, 0o600);
+    }
+    await change();
+    await proveEqual(await updated('newest'));
+  });
+
   test('status tells which backup each copy is of', async () => {
     const { Servers } = await scene.pgmoneta.must('status', 'details');
     const [{ HotStandbys, HotStandbySize }] = Servers;
