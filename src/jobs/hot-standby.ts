@@ -42,7 +42,7 @@ export const hotStandbyJob: Job = async (request, context) => {
 /**
  * Brings each hot standby of a server to its newest valid backup. What fails for one directory is told, remembered, and
  * holds up no other; nothing of it is an error of the caller's.
- * @throws PgmonetaError HOT_STANDBY when another update is at work for longer than the caller wants to wait
+ * @throws PgmonetaError HOT_STANDBY when another update is at work; never after a backup
  */
 export async function updateHotStandbys(
   server: EffectiveServer,
@@ -69,7 +69,7 @@ export async function updateHotStandbys(
     );
     return outcomes;
   } catch (error) {
-    if (!signal.aborted && held.length === 0) throw error;
+    if (keepTouched && held.length === 0) throw error;
     // No directory could be begun with: all of them have the same problem.
     const problem = tell(error, signal);
     context.log('warn', `hot standbys of ${server.name} are not renewed: ${problem}`);

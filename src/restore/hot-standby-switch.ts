@@ -5,7 +5,7 @@ import { PgmonetaError } from '../errors/index.js';
 import { exchange, removeTree, syncDirectory } from '../native/fs.js';
 import { renameDurable } from '../repository/durable.js';
 import { type CopyPaths, entriesOf, kindOf, type TablespaceLink, tablespaceLinks } from './hot-standby-paths.js';
-import { refuseRunningCopy } from './hot-standby-running.js';
+import { refuseRunningCopy, runningServer } from './hot-standby-running.js';
 import { adoptState, controlDigest, settleState } from './hot-standby-state.js';
 
 /** Longer than a server takes from entering its data directory to its PID file, in milliseconds. */
@@ -55,7 +55,7 @@ async function refuseStarted(dataDirectory: string, control: string): Promise<vo
  */
 export async function settleCopy(paths: CopyPaths): Promise<void> {
   await refuseRunningCopy(paths.copy);
-  await refuseRunningCopy(paths.building);
+  if ((await runningServer(paths.building)) !== undefined) await refuseRunningCopy(paths.building);
   if ((await kindOf(aside(paths.building))) !== 'absent') {
     if ((await kindOf(paths.copy)) === 'absent') await renameDurable(aside(paths.building), paths.copy);
     else await removeTree(aside(paths.building));

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -119,6 +120,22 @@ describe('the switch', () => {
     expect(refused.hint).toContain('pg_ctl');
     expect(content()).toBe('old');
     await refusal(() => settleCopy(paths), 'HOT_STANDBY', /runs in/);
+  });
+
+  it('leaves a copy whose server runs where it cannot be seen', async () => {
+    await whole('old', OLD);
+    await next('new', NEW);
+    const gone = spawnSync(process.execPath, ['-e', '']).pid;
+    writeFileSync(join(paths.copy, 'postmaster.pid'), `${gone}\n${paths.copy}\n`);
+    const refused = await refusal(
+      () => settleCopy(paths),
+      'HOT_STANDBY',
+      /postmaster\.pid, but no process \d+ on this machine/,
+    );
+    expect(refused.hint).toContain('remove that file');
+    expect(content()).toBe('old');
+    rmSync(join(paths.copy, 'postmaster.pid'));
+    await settleCopy(paths);
   });
 
   it('leaves a copy that was started and stopped meanwhile', async () => {
