@@ -22,7 +22,7 @@ mod tests;
 mod zstd;
 
 pub use assemble::Assembler;
-pub use decode::decoder;
+pub use decode::{PlainRead, decoder};
 pub use encode::{EncodedFrame, FrameEncoder};
 pub use replace::Replaced;
 pub use spec::{Codec, CodecSpec};

@@ -81,6 +81,16 @@ fn decode(codec: Codec, stored: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(plain)
 }
 
+/// Gives odd pieces.
+struct Pieces(Cursor<Vec<u8>>);
+
+impl Read for Pieces {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = out.len().min(7001);
+        self.0.read(&mut out[..count])
+    }
+}
+
 /// Gives one byte per call, as a slow source may.
 struct Slowly(Cursor<Vec<u8>>);
 
@@ -123,6 +133,70 @@ fn every_codec_gives_back_what_it_got() {
             }
         }
     }
+}
+
+#[test]
+fn frames_of_zstd_are_passed_over_and_the_rest_is_what_it_was() {
+    const FRAME: usize = 1 << 20;
+    let plain = [pages(2 * FRAME), random(FRAME, 3), text(FRAME + 5)].concat();
+    let stored = encode(CodecSpec::new(Codec::Zstd, 3), &plain);
+    for slow in [false, true] {
+        let source: Box<dyn Read + Send> = match slow {
+            true => Box::new(Pieces(Cursor::new(stored.clone()))),
+            false => Box::new(Cursor::new(stored.clone())),
+        };
+        let mut reader = decoder(Codec::Zstd, source);
+        assert_eq!(
+            reader.pass_over(FRAME as u64 - 1).unwrap(),
+            0,
+            "not the whole frame"
+        );
+        assert_eq!(reader.pass_over(u64::MAX).unwrap(), FRAME as u64);
+        let mut some = [0; 1000];
+        reader.read_exact(&mut some).unwrap();
+        assert!(some == plain[FRAME..FRAME + 1000]);
+        assert_eq!(reader.pass_over(u64::MAX).unwrap(), 0, "within a frame");
+        let mut rest = vec![0; FRAME - 1000];
+        reader.read_exact(&mut rest).unwrap();
+        assert!(rest == plain[FRAME + 1000..2 * FRAME]);
+        assert_eq!(reader.pass_over(2 * FRAME as u64).unwrap(), FRAME as u64);
+        rest.clear();
+        reader.read_to_end(&mut rest).unwrap();
+        assert!(rest == plain[3 * FRAME..]);
+        assert_eq!(reader.pass_over(u64::MAX).unwrap(), 0);
+    }
+    for codec in [Codec::None, Codec::Gzip, Codec::Lz4, Codec::Bzip2] {
+        let stored = encode(CodecSpec::new(codec, 1), &plain);
+        assert_eq!(
+            decoder(codec, Box::new(Cursor::new(stored)))
+                .pass_over(u64::MAX)
+                .unwrap(),
+            0
+        );
+    }
+}
+
+#[test]
+fn a_frame_that_cannot_be_passed_over_is_decoded() {
+    // larger than ours, without its size, and cut short
+    let plain = text(3_000_000);
+    let large = zstd::bulk::compress(&plain, 3).unwrap();
+    let mut unsized_frame = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    std::io::Write::write_all(&mut unsized_frame, &plain).unwrap();
+    for stored in [large.clone(), unsized_frame.finish().unwrap()] {
+        let mut reader = decoder(Codec::Zstd, Box::new(Cursor::new(stored)));
+        assert_eq!(reader.pass_over(u64::MAX).unwrap(), 0);
+        let mut found = Vec::new();
+        reader.read_to_end(&mut found).unwrap();
+        assert!(found == plain);
+    }
+    let stored = encode(CodecSpec::new(Codec::Zstd, 3), &plain);
+    let mut reader = decoder(
+        Codec::Zstd,
+        Box::new(Cursor::new(stored[..stored.len() - 1].to_vec())),
+    );
+    while reader.pass_over(u64::MAX).unwrap() > 0 {}
+    assert!(reader.read_to_end(&mut Vec::new()).is_err());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 
 use crate::{Code, Error, Result};
 
-use super::decode::{Engine, Step};
+use super::decode::{Engine, Extent, Step};
 use super::encode::EncodedFrame;
 use super::incompressible::encode_adaptive;
 
@@ -88,6 +88,28 @@ impl Engine for ZstdDecoder {
     }
 
     fn next_frame(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn extent(&self, input: &[u8]) -> Extent {
+        let Ok(Some(plain)) = zstd_safe::get_frame_content_size(input) else {
+            return Extent::Unknown;
+        };
+        match zstd_safe::find_frame_compressed_size(input) {
+            Ok(stored) => Extent::Whole { stored, plain },
+            Err(_) => Extent::Incomplete { plain },
+        }
+    }
+
+    fn decode_whole(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+        let size = self.context.decompress(output, input).map_err(|code| {
+            Error::corrupt(format!("damaged zstd data: {}", zstd_safe::get_error_name(code)))
+        })?;
+        if size != output.len() {
+            return Err(Error::corrupt(
+                "damaged zstd data: a frame has not the size that it states",
+            ));
+        }
         Ok(())
     }
 }

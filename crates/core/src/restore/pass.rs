@@ -9,7 +9,8 @@ use crate::{Error, Result};
 use std::fs::File;
 use std::io::{self, Read};
 
-const BUFFER: usize = 256 * 1024;
+/// A frame of a stored file is decoded straight into it.
+const BUFFER: usize = 1 << 20;
 
 /// What is needed to check pages.
 #[derive(Debug, Clone, Copy)]

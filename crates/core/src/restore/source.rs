@@ -4,7 +4,7 @@ use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::{ours, theirs};
 use crate::cipher::{CipherMode, LegacyMode, MasterSecret, identify, legacy_opener, opener};
-use crate::codec::decoder;
+use crate::codec::{PlainRead, decoder};
 use crate::digest::{Digest, DigestKind, DigestValue};
 use crate::{Code, Error, Result};
 use std::ffi::OsStr;
@@ -34,7 +34,7 @@ pub struct Keys {
 /// The plain bytes of one file. They are true only when the reader has ended without an error and the digest fits.
 pub struct PlainStream {
     /// Fails with an [`Error`] inside, see [`Error::reading`].
-    pub reader: Box<dyn Read + Send>,
+    pub reader: Box<dyn PlainRead + Send>,
     /// The stored file, for messages.
     pub path: PathBuf,
     /// Plain bytes, where that is known before they are read.
@@ -49,7 +49,7 @@ struct Tally {
 
 impl PlainStream {
     /// Bytes that come from no single stored file; `path` is for messages.
-    pub(super) fn of(reader: Box<dyn Read + Send>, path: PathBuf, size: Option<u64>) -> Self {
+    pub(super) fn of(reader: Box<dyn PlainRead + Send>, path: PathBuf, size: Option<u64>) -> Self {
         let tally = Arc::new(Mutex::new(Tally {
             bytes: 0,
             digest: None,

@@ -14,6 +14,9 @@ const SPOOLED: u16 = u16::MAX - 2;
 /// Not in the file of changed blocks that is being made.
 const ABSENT: u16 = u16::MAX - 3;
 
+/// Plain bytes of the frames that stored files are made of.
+pub const FRAME: u64 = 1 << 20;
+
 /// Most sources of one file.
 pub const MAX_SOURCES: usize = ABSENT as usize;
 
@@ -139,6 +142,28 @@ impl BlockMap {
         self.limit
     }
 
+    /// Of each source, in how many frames of [`FRAME`] bytes what is wanted of it lies, its header included.
+    /// `offsets` tell where the blocks of each begin.
+    pub fn frames(&self, offsets: &[u64], block_size: u64) -> Vec<u64> {
+        let mut counts: Vec<u64> = offsets.iter().map(|offset| offset.div_ceil(FRAME)).collect();
+        // the frame after the last one that was counted
+        let mut next = counts.clone();
+        for (source, index) in self.source.iter().zip(&self.index) {
+            let source = usize::from(*source);
+            let Some(offset) = offsets.get(source) else {
+                continue;
+            };
+            let place = offset + u64::from(*index) * block_size;
+            for frame in [place / FRAME, (place + block_size - 1) / FRAME] {
+                if frame >= next[source] {
+                    counts[source] += 1;
+                    next[source] = frame + 1;
+                }
+            }
+        }
+        counts
+    }
+
     /// Says that the blocks of these sources are in the file that is being made.
     pub fn spool(&mut self, sources: &[u16]) {
         for source in &mut self.source {
@@ -248,6 +273,21 @@ mod tests {
             ]
         );
         assert_eq!(map.stale(), 7);
+    }
+
+    #[test]
+    fn frames_are_counted_once_with_those_of_the_header() {
+        let blocks: Vec<u32> = (0..300).collect();
+        let mut map = BlockMap::new(&header(1000, &[0, 1, 200, 999]));
+        map.add_changed(1, &header(1000, &blocks));
+        map.add_whole(2, 1000);
+        // the newest has all its blocks in its first frame; the second gives all but three of 300 blocks, 128 to a
+        // frame behind one of header; the whole file gives what follows block 299
+        assert_eq!(map.frames(&[8192, 8192, 0], 8192), [1, 3, 6]);
+        let mut map = BlockMap::new(&header(1000, &blocks));
+        map.add_changed(1, &header(1000, &blocks));
+        map.add_whole(2, 0);
+        assert_eq!(map.frames(&[8192, 8192, 0], 8192), [3, 1, 0], "only its header");
     }
 
     /// The normative rules, block by block, without any of the shortcuts.

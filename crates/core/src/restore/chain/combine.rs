@@ -1,17 +1,22 @@
 //! One combined file as a stream: the blocks of its sources merged in ascending order.
 //!
 //! Every source is opened, read forward to its end, and proved by its own digest, also the parts of it that are not
-//! wanted. Few sources are open at a time: when more of them give blocks than may be, the blocks of the oldest ones are
+//! wanted. Where little of a source is wanted, the proof is the digest of the stored bytes: then the rest of it is read
+//! and not decoded. Few sources are open at a time: when more of them give blocks than may be, the blocks of the oldest ones are
 //! first brought together in the file that is being made, at their places, and read from there.
 
 use super::block_map::{BlockMap, Run, RunSource};
 use super::source::Source;
 use crate::block::{BlockShape, IncrementalHeader};
+use crate::codec::PlainRead;
 use crate::{Code, Error, Result};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+
+/// Bytes that are given out at a time.
+const PIECE: usize = 256 * 1024;
 
 /// Opens the sources of one file, by number from the newest, which is 0.
 pub trait Sources: Send {
@@ -19,11 +24,14 @@ pub trait Sources: Send {
     fn count(&self) -> usize;
     /// Blocks of a source that is a whole file; `None` for a file of changed blocks.
     fn whole_blocks(&self, number: u16) -> Option<u64>;
-    /// Opens a source, and reads its header if it has one.
+    /// Opens a source, and reads its header if it has one. With `passing` its stored bytes are what proves it.
     ///
     /// # Errors
     /// As opening and reading.
-    fn open(&self, number: u16) -> Result<(Source, Option<IncrementalHeader>)>;
+    fn open(&self, number: u16, passing: bool) -> Result<(Source, Option<IncrementalHeader>)>;
+    /// Whether reading a source without decoding all of it is possible and the cheaper way, when so many of its frames
+    /// hold something that is wanted.
+    fn passing_pays(&self, number: u16, frames: u64) -> bool;
     /// What is worth telling about a header.
     fn remark(&self, number: u16, header: &IncrementalHeader);
     /// # Errors
@@ -59,10 +67,21 @@ enum Slot {
     Done,
 }
 
+impl Slot {
+    fn data_offset(&self) -> u64 {
+        match self {
+            Self::Closed(seen) | Self::Open(_, seen) => seen.data_offset,
+            Self::Done => 0,
+        }
+    }
+}
+
 /// The bytes of a combined file. They are true only when the reader has ended without an error.
 pub struct Combiner {
     map: BlockMap,
     slots: Vec<Slot>,
+    /// The sources that are not decoded where nothing of them is wanted.
+    passing: Vec<bool>,
     block_size: u64,
     /// Header of a file of changed blocks.
     head: io::Cursor<Vec<u8>>,
@@ -105,7 +124,7 @@ impl Combiner {
                 slots.push(Slot::Closed(Seen::default()));
                 continue;
             }
-            let (source, Some(header)) = sources.open(number)? else {
+            let (source, Some(header)) = sources.open(number, false)? else {
                 return Err(Error::new(
                     Code::Internal,
                     "a file of changed blocks has no header",
@@ -141,6 +160,7 @@ impl Combiner {
         };
         let mut this = Self {
             map,
+            passing: vec![false; slots.len()],
             slots,
             block_size,
             head: io::Cursor::new(head),
@@ -176,6 +196,7 @@ impl Combiner {
 
     /// Proves the sources that give nothing, spools what is too much, opens the rest.
     fn prepare(&mut self, sources: &dyn Sources, workshop: &Workshop<'_>, limit: usize) -> Result<()> {
+        self.choose_proofs(sources);
         let mut used = self.map.used(self.slots.len());
         for number in 0..self.slots.len() as u16 {
             if !used.contains(&number) {
@@ -199,6 +220,20 @@ impl Combiner {
             self.open(sources, number)?;
         }
         Ok(())
+    }
+
+    /// Finds the sources that need not be decoded as a whole.
+    fn choose_proofs(&mut self, sources: &dyn Sources) {
+        let offsets: Vec<u64> = self.slots.iter().map(Slot::data_offset).collect();
+        let frames = self.map.frames(&offsets, self.block_size);
+        for (number, frames) in (0u16..).zip(frames) {
+            let slot = &self.slots[usize::from(number)];
+            if !matches!(slot, Slot::Done) && sources.passing_pays(number, frames) {
+                self.passing[usize::from(number)] = true;
+                // its header was read on the way to another proof
+                self.close(number);
+            }
+        }
     }
 
     /// Merges a group of sources into the file that is being made.
@@ -235,9 +270,10 @@ impl Combiner {
     }
 
     fn open(&mut self, sources: &dyn Sources, number: u16) -> Result<()> {
+        let passing = self.passing[usize::from(number)];
         let slot = &mut self.slots[usize::from(number)];
         let Slot::Closed(seen) = slot else { return Ok(()) };
-        let (source, header) = sources.open(number)?;
+        let (source, header) = sources.open(number, passing)?;
         let found = header.as_ref().map(Seen::of).unwrap_or_default();
         if found != *seen {
             return Err(source.bad("it changed while it was being read"));
@@ -325,13 +361,17 @@ impl Combiner {
     }
 }
 
+impl PlainRead for Combiner {}
+
 impl Read for Combiner {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.failed {
             return Err(io::Error::other("the combined file failed before"));
         }
         let mut filled = 0;
-        // whole buffers: what follows is hashed and written piece by piece
+        // what follows is hashed and written piece by piece: large ones, which stay in the cache until then
+        let size = out.len().min(PIECE);
+        let out = &mut out[..size];
         while filled < out.len() {
             match self.give(&mut out[filled..]) {
                 Ok(0) => break,

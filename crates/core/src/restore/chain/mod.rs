@@ -35,8 +35,8 @@ use std::sync::{Mutex, PoisonError};
 
 pub(crate) use self::manifest::{write_entries, write_manifest};
 
-/// Open sources of all threads together: each has a decoder and a buffer, about a mebibyte and a half.
-const OPEN_SOURCES: usize = 96;
+/// Open sources of all threads together: each has a decoder and buffers, up to two mebibytes and a quarter.
+const OPEN_SOURCES: usize = 64;
 
 const LABEL: &[u8] = b"backup_label";
 
@@ -128,6 +128,8 @@ impl Chain {
         };
         this.replace_label(checked.label);
         this.measure()?;
+        let files = &this.backups[0].inventory.files;
+        pieces::find_stored_digests(&this.backups, files, &mut this.pieces)?;
         Ok(this)
     }
 
@@ -220,7 +222,7 @@ impl Chain {
             }
             let blocks = match file.block_length {
                 Some(blocks) => blocks,
-                None => open_piece(&self.backups, self.shape, &pieces[0], &file.path)?
+                None => open_piece(&self.backups, self.shape, &pieces[0], &file.path, false)?
                     .1
                     .map_or(0, |header| header.block_length()),
             };
@@ -265,7 +267,7 @@ impl Chain {
     fn workshop<'w>(&self, workers: usize, spool: &'w dyn Fn() -> Result<File>) -> Workshop<'w> {
         Workshop {
             shape: self.shape,
-            open_limit: (OPEN_SOURCES / workers.max(1)).max(4),
+            open_limit: (OPEN_SOURCES / workers.max(1)).max(2),
             spool,
         }
     }
@@ -390,9 +392,13 @@ fn open_piece(
     shape: BlockShape,
     piece: &Piece,
     path: &[u8],
+    passing: bool,
 ) -> Result<(Source, Option<IncrementalHeader>)> {
     let backup = &backups[usize::from(piece.backup)];
-    let file = piece.file(path);
+    let mut file = piece.file(path);
+    if let Some(stored) = piece.stored.as_deref().filter(|_| passing) {
+        file.evidence = Evidence::Stored(*stored);
+    }
     let size = file.size.unwrap_or_default();
     let name = file.path.clone();
     let mut source = Source::open(backup, file)?;
@@ -477,12 +483,17 @@ impl Sources for PieceSources<'_> {
         (!piece.incremental).then(|| size / u64::from(self.chain.shape.block_size))
     }
 
-    fn open(&self, number: u16) -> Result<(Source, Option<IncrementalHeader>)> {
+    fn open(&self, number: u16, passing: bool) -> Result<(Source, Option<IncrementalHeader>)> {
         if let Some(standing) = self.standing_at(number) {
             return Ok((standing.open(self.path)?, None));
         }
         let piece = &self.pieces[usize::from(number)];
-        open_piece(&self.chain.backups, self.chain.shape, piece, self.path)
+        open_piece(&self.chain.backups, self.chain.shape, piece, self.path, passing)
+    }
+
+    fn passing_pays(&self, number: u16, frames: u64) -> bool {
+        let piece = self.pieces.get(usize::from(number));
+        piece.is_some_and(|piece| piece.passing_pays(frames))
     }
 
     fn remark(&self, number: u16, header: &IncrementalHeader) {

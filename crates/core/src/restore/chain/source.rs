@@ -1,19 +1,22 @@
 //! One stored file of a chain, read forward once and proved at its end.
 
+use super::super::evidence::Evidence;
 use super::super::inventory::BackupFile;
 use super::super::source::{PlainStream, StoredBackup};
 use crate::digest::Digest;
 use crate::{Code, Error, Result};
 use std::io::{self, Read};
 
-/// Largest buffer of an open source.
-const BUFFER: u64 = 256 * 1024;
+/// Largest buffer of an open source: a frame of a stored file is decoded straight into it.
+const BUFFER: u64 = 1 << 20;
 
 /// A file that is being read. What it gave is true only when [`Source::finish`] has returned without an error.
 pub struct Source {
     stream: PlainStream,
     file: BackupFile,
     digest: Option<Digest>,
+    /// Whether stored bytes are the proof, so that those that nobody wants need not be decoded.
+    passing: bool,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -37,6 +40,7 @@ impl Source {
         Self {
             stream,
             digest: file.evidence.plain_kind().map(Digest::new),
+            passing: matches!(file.evidence, Evidence::Stored(_)),
             file,
             buffer: vec![0; size],
             start: 0,
@@ -50,6 +54,27 @@ impl Source {
         self.read - (self.end - self.start) as u64
     }
 
+    /// Counts plain bytes that came out of the stream.
+    fn count(&mut self, bytes: u64) -> Result<()> {
+        self.read += bytes;
+        if self.file.size.is_some_and(|size| self.read > size) {
+            return Err(self.bad("it unpacks to more than its size"));
+        }
+        Ok(())
+    }
+
+    /// Passes over what is stored, up to an offset that lies behind the buffer, as far as that goes without decoding.
+    fn pass_to(&mut self, offset: u64) -> Result<()> {
+        while self.passing && self.read < offset {
+            let passed = self.stream.reader.pass_over(offset - self.read);
+            match passed.map_err(|error| Error::reading(&self.stream.path, &error))? {
+                0 => break,
+                count => self.count(count)?,
+            }
+        }
+        Ok(())
+    }
+
     /// Reads on when nothing is left in the buffer; false at the end of the file.
     fn fill(&mut self) -> Result<bool> {
         while self.start == self.end {
@@ -57,10 +82,7 @@ impl Source {
                 Ok(0) => return Ok(false),
                 Ok(count) => {
                     (self.start, self.end) = (0, count);
-                    self.read += count as u64;
-                    if self.file.size.is_some_and(|size| self.read > size) {
-                        return Err(self.bad("it unpacks to more than its size"));
-                    }
+                    self.count(count as u64)?;
                     if let Some(digest) = &mut self.digest {
                         digest.update(&self.buffer[..count]);
                     }
@@ -83,6 +105,12 @@ impl Source {
             );
         }
         while self.position() < offset {
+            if self.start == self.end {
+                self.pass_to(offset)?;
+                if self.position() == offset {
+                    return Ok(());
+                }
+            }
             if !self.fill()? {
                 return Err(self.short());
             }
@@ -113,6 +141,7 @@ impl Source {
     pub fn finish(mut self) -> Result<()> {
         loop {
             self.start = self.end;
+            self.pass_to(u64::MAX)?;
             if !self.fill()? {
                 break;
             }

@@ -148,7 +148,7 @@ fn long_history(count: u32) -> History {
 #[test]
 fn a_long_chain_is_combined_with_few_open_files() {
     let mut history = long_history(40);
-    // 96 sources for all threads: four for each of them
+    // 64 sources for all threads: two for each of them
     let report = assert_restores(&mut history, 39, 32);
     assert_eq!(report.combined, 3);
     assert_restores(&mut history, 39, 1);
@@ -326,6 +326,66 @@ fn damage_in_any_source_is_noticed_and_named() {
             );
         }
     }
+}
+
+/// A file of several frames. In the middle backup it has many blocks; the newest one has them all again, so that hardly
+/// anything of the middle one is wanted, and of the full one only what lies in the last frame.
+fn scene_of_frames(form: Form) -> History {
+    let mut history = History::new(7);
+    history.create("base/5/1000", 640);
+    history.back_up(form);
+    for _ in 0..2 {
+        (0..560).for_each(|block| history.change("base/5/1000", block));
+        history.back_up(form);
+    }
+    history
+}
+
+#[test]
+fn frames_that_nobody_wants_are_passed_over_and_proved() {
+    for form in [ZSTD, FORMS[4]] {
+        let mut history = scene_of_frames(form);
+        assert_restores(&mut history, 2, 1);
+        let chain = open(&directories(&history, 2)).unwrap();
+        let pieces = &chain.pieces[0];
+        // of the older ones a single frame is wanted
+        assert!(pieces[1].passing_pays(1) && pieces[2].passing_pays(1));
+        for (number, path) in [(0, &b"base/5/1000"[..]), (1, b"base/5/INCREMENTAL.1000")] {
+            let file = history.backups[number].stored.stored_file(path);
+            let name = file.display().to_string();
+            let good = std::fs::read(&file).unwrap();
+            for part in 0..=5 {
+                let mut bad = good.clone();
+                bad[(good.len() - 1) * part / 5] ^= 0x20;
+                std::fs::write(&file, &bad).unwrap();
+                let error = failure(&history, &directories(&history, 2));
+                assert_eq!(error.code, Code::Corrupt, "{name} part {part}: {error}");
+                assert_refused(&error, &[&name]);
+            }
+            std::fs::write(&file, &good).unwrap();
+        }
+        assert_restores(&mut history, 2, 1);
+    }
+}
+
+#[test]
+fn frames_that_changed_places_are_noticed_though_nobody_wants_them() {
+    let history = scene_of_frames(ZSTD);
+    let file = history.backups[1].stored.stored_file(b"base/5/INCREMENTAL.1000");
+    let stored = std::fs::read(&file).unwrap();
+    let mut frames = Vec::new();
+    let mut rest = &stored[..];
+    while !rest.is_empty() {
+        let (frame, behind) = rest.split_at(zstd_safe::find_frame_compressed_size(rest).unwrap());
+        frames.push(frame);
+        rest = behind;
+    }
+    assert!(frames.len() >= 4);
+    // each is sound in itself
+    frames.swap(1, 2);
+    std::fs::write(&file, frames.concat()).unwrap();
+    let error = failure(&history, &directories(&history, 2));
+    assert_refused(&error, &[&file.display().to_string(), "sha512"]);
 }
 
 #[test]
