@@ -1,100 +1,137 @@
 #!/usr/bin/env node
 /**
- * Benchmark on PostgreSQL 17: restoring a chain of incremental backups, beside pg_combinebackup. Ours reads what is
- * stored in zstd-3; the peer reads plain directories, and in a second form unpacks tars in zstd-3 first. Prints what was
- * measured and asserts nothing.
+ * Benchmark on PostgreSQL 17: taking and restoring chains of incremental backups, beside pg_basebackup --incremental and
+ * pg_combinebackup. Ours are stored in zstd-3; the peer reads plain directories, and in a second form unpacks its tars in
+ * zstd-3 first. Prints what was measured and asserts nothing.
  */
+import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import { Failure, must, ROOT, script, seconds } from '../scripts/lib/run.mjs';
-import { medianCost } from './measure.mjs';
+import { median, medianCost } from './measure.mjs';
+import { megabytes, parseOptions, say, table } from './options.mjs';
 
-const USAGE = `Usage: npm run bench:combine -- [--size MB] [--length N] [--changed PERCENT] [--rounds N]
+const USAGE = `Usage: npm run bench:combine -- [--size MB] [--length N] [--changed PERCENT] [--rounds N] [--matrix]
   --size     size of the database in MB, default 1024
   --length   incremental backups on top of the full one, default 3
   --changed  pages that are changed before each of them, in percent, default 10
-  --rounds   how often everything is measured, default 3; medians are printed
+  --rounds   how often each restore is measured, default 3; medians are printed
+  --matrix   chains of 1, 3 and 7 with 1, 10 and 50 percent changed, in place of one combination
 `;
 
-/** @typedef {{size: number, length: number, changed: number, rounds: number}} Options */
-/** @typedef {import('./measure.mjs').Cost & {size: number}} Result */
-/** @typedef {import('../test/support/scene.mjs').Scene} Scene */
+/** @typedef {{size: number, rounds: number}} Options */
+/** @typedef {import('./chain.mjs').Chains} Chains */
+/** @typedef {import('./chain.mjs').Taken} Taken */
+/** @typedef {import('./chain.mjs').Restored} Restored */
+/** @typedef {{changed: number, length: number, who: string, costs: Restored[]}} Line */
 
-/** @param {string} line */
-const say = (line) => process.stdout.write(`${line}\n`);
-/** @param {number} bytes */
-const megabytes = (bytes) => `${(bytes / 1024 / 1024).toFixed(0)} MB`;
-
-/** @param {string[]} args @returns {Options | undefined} */
-function parse(args) {
-  /** @type {Options} */
-  const options = { size: 1024, length: 3, changed: 10, rounds: 3 };
-  for (let n = 0; n < args.length; n += 2) {
-    const name = (args[n] ?? '').replace(/^--/, '');
-    const value = Number(args[n + 1]);
-    if (!Object.hasOwn(options, name) || !(value > 0)) return undefined;
-    options[/** @type {keyof Options} */ (name)] = value;
-  }
-  return options;
-}
-
-/** Changes a share of the pages of the large tables, spread evenly. @param {Scene} scene @param {number} percent */
-async function change(scene, percent) {
-  for (const [table, key] of [
-    ['accounts', 'abalance = abalance + 1'],
-    ['orders', 'amount = amount + 1'],
-    ['noise', 'id = id'],
-  ]) {
-    const step = Math.max(1, Math.round(100 / percent));
-    await scene.server.sql(
-      `UPDATE ${table} SET ${key} WHERE ctid IN (
-         SELECT min(ctid) FROM ${table} WHERE (ctid::text::point)[0]::int % ${step} = 0 GROUP BY (ctid::text::point)[0])`,
-    );
-  }
-  await scene.server.sql('CHECKPOINT');
-}
-
-/** @param {Options} options */
-async function prepare({ size, length, changed }, /** @type {string | undefined} */ bin) {
-  const { Scene } = await import('../test/support/scene.mjs');
-  const { generate } = await import('./data.mjs');
-  const contest = await import('./contestants.mjs');
-  const settings = {
-    autovacuum: 'off',
-    max_wal_size: '16GB',
-    checkpoint_timeout: '1h',
-    shared_buffers: '512MB',
-    maintenance_work_mem: '256MB',
-    summarize_wal: 'on',
-  };
-  const scene = await Scene.open(17, { workload: false, server: { settings } });
-  await scene.reconfigure(contest.VARIANTS['zstd-3']);
-  const start = performance.now();
-  const bytes = await generate(scene.server, size);
-  say(`generated ${megabytes(bytes)} in ${seconds(start)} s`);
-  const folder = contest.peerFolder(scene);
-  const { server } = scene;
-  for (let number = 0; number <= length; number++) {
-    if (number > 0) await change(scene, changed);
-    await scene.pgmoneta.must('backup', 'primary', ...(number > 0 ? ['newest'] : []));
-    if (!bin) continue;
-    const parent = number > 0 ? `--incremental='${folder}/${number - 1}/backup_manifest'` : '';
-    await contest.shell(
-      `'${bin}/pg_basebackup' --host='${server.socketDirectory}' --port=${server.port} --username=postgres --pgdata='${folder}/${number}' --wal-method=fetch --checkpoint=fast --no-password ${parent}`,
-      undefined,
-    );
-    if (contest.installed('zstd')) {
-      await contest.shell(`cd '${folder}' && tar c ${number} | zstd -3 -q -o ${number}.tar.zst`, undefined);
+/** Restores the newest backup with everybody; who starts changes from round to round, so that caches favour nobody. @param {Chains} chains @param {number} rounds @param {number} changed @returns {Promise<Line[]>} */
+async function restoreAll(chains, rounds, changed) {
+  const contestants = chains.contestants();
+  if (chains.tars && contestants.length < 4) say('no room on the disk for unpacking first: left out');
+  const lines = contestants.map(({ name }) => ({ changed, length: chains.length, who: name, costs: [] }));
+  /** @type {Map<string, Restored[]>} */
+  const results = new Map(lines.map(({ who, costs }) => [who, costs]));
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, run } of round % 2 === 0 ? contestants : [...contestants].reverse()) {
+      execFileSync('sync');
+      const cost = await run();
+      results.get(name)?.push(cost);
+      say(`  chain of ${chains.length}: ${name}: ${cost.wall.toFixed(2)} s + ${cost.start.toFixed(2)} s`);
     }
   }
-  await server.stop();
-  const stored = scene.pgmoneta.backupsOnDisk().map((label) => contest.sizeOf(scene.pgmoneta.backupDirectory(label)));
-  say(`stored by pgmoneta: ${stored.map(megabytes).join(', ')}`);
-  return { scene, folder, contest };
+  return lines;
+}
+
+/**
+ * One chain: after the backups whose number is in `lengths` everything is restored.
+ * @param {Options} options @param {string | undefined} bin @param {number} changed @param {number[]} lengths
+ */
+async function measureChain({ size, rounds }, bin, changed, lengths) {
+  const { Chains } = await import('./chain.mjs');
+  const start = performance.now();
+  const chains = await Chains.open(size, bin);
+  say(`\n${changed} % changed: generated ${megabytes(chains.database)} in ${seconds(start)} s`);
+  /** @type {Line[]} */
+  const restored = [];
+  /** @type {Map<string, Taken>[]} */
+  const taken = [];
+  try {
+    for (let number = 0; number <= Math.max(...lengths); number++) {
+      if (number > 0) await chains.change(changed);
+      taken.push(await chains.backUp());
+      if (lengths.includes(number)) restored.push(...(await restoreAll(chains, rounds, changed)));
+    }
+  } finally {
+    await chains.scene.close();
+  }
+  return { changed, taken, restored };
+}
+
+/** What backups cost: the full one, and the incremental ones in the middle. @param {{changed: number, taken: Map<string, Taken>[]}[]} all */
+function reportBackups(all) {
+  /** @type {string[][]} */
+  const rows = [];
+  for (const { changed, taken } of all) {
+    const [full, ...incremental] = taken;
+    for (const who of full?.keys() ?? []) {
+      const parts = /** @type {const} */ ([
+        ['full', [full]],
+        [`${changed} % changed`, incremental],
+      ]);
+      for (const [what, backups] of parts) {
+        const costs = backups.flatMap((backup) => backup?.get(who) ?? []);
+        const cost = medianCost(costs);
+        rows.push([
+          `${what}, ${who}`,
+          cost.wall.toFixed(2),
+          cost.cpu.toFixed(2),
+          cost.server.toFixed(2),
+          megabytes(cost.memory),
+          megabytes(cost.written),
+          megabytes(median(costs.map(({ size }) => size))),
+        ]);
+      }
+    }
+  }
+  say('\nTaking backups: medians of all incremental ones of a chain; CPU of who takes it, and of the server');
+  table(['backup', 'wall s', 'CPU s', 'server s', 'memory', 'written', 'stored'], rows);
+}
+
+/** @param {Line[]} lines */
+function reportRestores(lines) {
+  const rows = lines.map(({ changed, length, who, costs }) => {
+    const cost = medianCost(costs);
+    const total = median(costs.map(({ wall, start }) => wall + start));
+    const ours = lines.find((line) => line.changed === changed && line.length === length);
+    const ourTotal = median((ours?.costs ?? costs).map(({ wall, start }) => wall + start));
+    const ourWall = medianCost(ours?.costs ?? costs).wall;
+    const ratio = (/** @type {number} */ theirs, /** @type {number} */ own) =>
+      who === ours?.who ? '' : (theirs / own).toFixed(2);
+    return [
+      `${changed} %, ${length}: ${who}`,
+      cost.wall.toFixed(2),
+      ratio(cost.wall, ourWall),
+      total.toFixed(2),
+      ratio(total, ourTotal),
+      cost.cpu.toFixed(2),
+      megabytes(cost.memory),
+      megabytes(cost.written),
+      megabytes(costs[0]?.size ?? 0),
+    ];
+  });
+  say('\nRestoring: ratios are the time of the peer divided by ours; "accepts" is the first accepted connection');
+  table(['restore', 'wall s', 'ratio', 'accepts s', 'ratio', 'CPU s', 'memory', 'written', 'output'], rows);
 }
 
 async function main() {
-  const options = parse(process.argv.slice(2));
+  const options = parseOptions(process.argv.slice(2), {
+    size: { number: 1024, least: 16 },
+    length: { number: 3 },
+    changed: { number: 10 },
+    rounds: { number: 3 },
+    matrix: { switch: true },
+  });
   if (!options) {
     process.stderr.write(USAGE);
     return 2;
@@ -106,58 +143,30 @@ async function main() {
   const bin = referee(17)?.bin;
   say(`${os.cpus().length} cores (${os.cpus()[0]?.model.trim()}), Node ${process.versions.node}`);
   if (!bin) say(`no pg_combinebackup to compare with: ${NO_REFEREES}`);
-  const { scene, folder, contest } = await prepare(options, bin);
-  const numbers = Array.from({ length: options.length + 1 }, (_, number) => number);
-  const output = path.join(folder, 'output');
-  const combine = (/** @type {string} */ from) =>
-    `'${bin}/pg_combinebackup' ${numbers.map((number) => `'${from}/${number}'`).join(' ')} -o '${output}'`;
-  const unpacked = path.join(folder, 'unpacked');
-  const unpack = `mkdir -p '${unpacked}' && cd '${unpacked}' && ${numbers
-    .map((number) => `zstd -dcq '${folder}/${number}.tar.zst' | tar x`)
-    .join(' && ')}`;
-  /** @type {{name: string, run: () => Promise<Result>}[]} */
-  const contestants = [contest.productRestore(scene, 'zstd-3')];
-  const peer = (/** @type {string} */ name, /** @type {string} */ command) => ({
-    name,
-    async run() {
-      const cost = await contest.shell(command, undefined);
-      const size = contest.sizeOf(output);
-      await contest.shell(`rm -rf '${output}' '${unpacked}'`, undefined);
-      return { ...cost, size };
-    },
-  });
-  if (bin) {
-    contestants.push(peer('pg_combinebackup of plain directories', combine(folder)));
-    contestants.push(
-      peer('pg_combinebackup --copy-file-range', combine(folder).replace(' -o', ' --copy-file-range -o')),
-    );
-    if (contest.installed('zstd')) {
-      contestants.push(peer('zstd -d | tar x, then pg_combinebackup', `${unpack} && ${combine(unpacked)}`));
-    }
+  const [percents, lengths] = options.matrix
+    ? [
+        [1, 10, 50],
+        [1, 3, 7],
+      ]
+    : [[options.changed], [options.length]];
+  const all = [];
+  for (const changed of percents) {
+    const measured = await measureChain(options, bin, changed, lengths);
+    all.push(measured);
+    reportBackups([measured]);
+    reportRestores(measured.restored);
   }
-  /** @type {Map<string, Result[]>} */
-  const results = new Map(contestants.map(({ name }) => [name, []]));
-  for (let round = 0; round < options.rounds; round++) {
-    for (const { name, run } of round % 2 === 0 ? contestants : [...contestants].reverse()) {
-      results.get(name)?.push(await run());
-    }
+  if (all.length > 1) {
+    reportBackups(all);
+    reportRestores(all.flatMap(({ restored }) => restored));
   }
-  report(results);
-  await scene.close();
-  return 0;
-}
-
-/** @param {Map<string, Result[]>} results */
-function report(results) {
   say(
-    `\n${'who'.padEnd(42)} ${'wall s'.padStart(8)} ${'CPU s'.padStart(8)} ${'memory'.padStart(8)} ${'written'.padStart(9)} ${'output'.padStart(9)}`,
+    `\nload of the machine at the end: ${os
+      .loadavg()
+      .map((load) => load.toFixed(1))
+      .join(', ')}`,
   );
-  for (const [name, costs] of results) {
-    const cost = medianCost(costs);
-    say(
-      `${name.padEnd(42)} ${cost.wall.toFixed(2).padStart(8)} ${cost.cpu.toFixed(2).padStart(8)} ${megabytes(cost.memory).padStart(8)} ${megabytes(cost.written).padStart(9)} ${megabytes(costs[0]?.size ?? 0).padStart(9)}`,
-    );
-  }
+  return 0;
 }
 
 await script('bench', main);

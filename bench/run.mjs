@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Failure, must, ROOT, script, seconds } from '../scripts/lib/run.mjs';
 import { medianCost, residentSize } from './measure.mjs';
+import { megabytes, parseOptions, say } from './options.mjs';
 
 const USAGE = `Usage: npm run bench [-- --size MB] [--rounds N] [--only VARIANT[,VARIANT...]]
   --size    size of the database in MB, default 2048
@@ -17,25 +18,6 @@ const USAGE = `Usage: npm run bench [-- --size MB] [--rounds N] [--only VARIANT[
 /** @typedef {import('./contestants.mjs').Contestant} Contestant */
 /** @typedef {import('./contestants.mjs').Variant} Variant */
 /** @typedef {import('./measure.mjs').Cost & {size: number}} Result */
-
-/** @param {string} line */
-const say = (line) => process.stdout.write(`${line}\n`);
-/** @param {number} bytes */
-const megabytes = (bytes) => `${(bytes / 1024 / 1024).toFixed(0)} MB`;
-
-/** @param {string[]} args */
-function parse(args) {
-  /** @type {{size: number, rounds: number, only?: string[]}} */
-  const options = { size: 2048, rounds: 3 };
-  for (let n = 0; n < args.length; n += 2) {
-    const [name, value = ''] = args.slice(n, n + 2);
-    if (name === '--size' && Number(value) >= 16) options.size = Number(value);
-    else if (name === '--rounds' && Number(value) >= 1) options.rounds = Number(value);
-    else if (name === '--only' && value) options.only = value.split(',').map((word) => word.trim());
-    else return undefined;
-  }
-  return options;
-}
 
 /**
  * Runs every contestant of a step; who starts changes from round to round, so that caches favour nobody.
@@ -105,7 +87,11 @@ async function prepare(size) {
 }
 
 async function main() {
-  const options = parse(process.argv.slice(2));
+  const options = parseOptions(process.argv.slice(2), {
+    size: { number: 2048, least: 16 },
+    rounds: { number: 3 },
+    only: { words: ['none', 'lz4', 'zstd-3', 'zstd-3 + aes-256-gcm'], several: true },
+  });
   if (!options) {
     process.stderr.write(USAGE);
     return 2;

@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Failure, must, ROOT, script } from '../scripts/lib/run.mjs';
 import { below, measure, median } from './measure.mjs';
+import { parseOptions, say } from './options.mjs';
 
 const USAGE = `Usage: npm run bench:wal -- [--size MB] [--seconds N] [--clients N] [--rounds N] [--only PART]
   --size     WAL to catch up on, default 4096
@@ -20,28 +21,8 @@ const USAGE = `Usage: npm run bench:wal -- [--size MB] [--seconds N] [--clients 
 
 const PARTS = ['catch-up', 'latency', 'memory'];
 
-/** @typedef {{size: number, seconds: number, clients: number, rounds: number, only?: string}} Options */
+/** @typedef {{size: number, seconds: number, clients: number, rounds: number}} Options */
 /** @typedef {import('../test/support/scene.mjs').Scene} Scene */
-
-/** @param {string} line */
-const say = (line) => process.stdout.write(`${line}\n`);
-
-/** @param {string[]} args @returns {Options | undefined} */
-function parse(args) {
-  /** @type {Options} */
-  const options = { size: 4096, seconds: 15, clients: 8, rounds: 1 };
-  for (let n = 0; n < args.length; n += 2) {
-    const name = (args[n] ?? '').replace(/^--/, '');
-    if (name === 'only' && PARTS.includes(args[n + 1] ?? '')) {
-      options.only = args[n + 1] ?? '';
-      continue;
-    }
-    const value = Number(args[n + 1]);
-    if (!Object.hasOwn(options, name) || !(value >= 1)) return undefined;
-    options[/** @type {'size' | 'seconds' | 'clients' | 'rounds'} */ (name)] = value;
-  }
-  return options;
-}
 
 /** Writes WAL of a real load: rows of mixed content, in a table that is emptied again. @param {Scene} scene @param {number} megabytes */
 async function generate(scene, megabytes) {
@@ -306,7 +287,13 @@ async function memory(scene, servers) {
 }
 
 async function main() {
-  const options = parse(process.argv.slice(2));
+  const options = parseOptions(process.argv.slice(2), {
+    size: { number: 4096 },
+    seconds: { number: 15 },
+    clients: { number: 8 },
+    rounds: { number: 1 },
+    only: { words: PARTS },
+  });
   if (!options) {
     process.stderr.write(USAGE);
     return 2;
@@ -328,7 +315,7 @@ async function main() {
   };
   const scene = await Scene.open(17, { workload: false, server: { settings, durable: true } });
   try {
-    const wanted = (/** @type {string} */ part) => options.only === undefined || options.only === part;
+    const wanted = (/** @type {string} */ part) => options.only?.includes(part) ?? true;
     if (wanted('catch-up')) await catchUp(scene, bin, options);
     if (bin && wanted('latency')) await latency(scene, bin, options);
     say('');
