@@ -14,6 +14,9 @@ const MAGIC: u32 = 0xd3ae_1f0d;
 /// Words before the list of block numbers.
 const FIXED_WORDS: u64 = 3;
 
+/// Bytes of a file that holds no block.
+pub const EMPTY_SIZE: u64 = FIXED_WORDS * 4;
+
 /// How relations are cut into files and blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockShape {
@@ -83,6 +86,25 @@ pub struct IncrementalHeader {
 }
 
 impl IncrementalHeader {
+    /// Of a file that holds no block.
+    #[must_use]
+    pub fn empty(truncation: u32) -> Self {
+        Self {
+            blocks: Vec::new(),
+            truncation,
+            data_offset: EMPTY_SIZE,
+            overlong: false,
+            misaligned: false,
+        }
+    }
+
+    /// All bytes of a file that holds no block.
+    #[must_use]
+    pub fn empty_file(truncation: u32) -> Vec<u8> {
+        let words = [MAGIC, 0, truncation];
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
     /// Reads a header and stops where the blocks begin. `size` is that of the whole file in bytes, `path` is for
     /// messages.
     ///

@@ -12,7 +12,7 @@ pub use control::{ControlFile, read_control};
 #[cfg(test)]
 pub(crate) use incremental::tests::{file as changed_blocks, misaligned_file};
 pub use incremental::{
-    BlockShape, HeaderScan, IncrementalHeader, incremental_path, is_incremental, whole_path,
+    BlockShape, EMPTY_SIZE, HeaderScan, IncrementalHeader, incremental_path, is_incremental, whole_path,
 };
 pub use page::{PageFault, PageScan, page_checksum};
 pub use relation::{RelationSegment, relation_segment};

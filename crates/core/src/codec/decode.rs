@@ -68,6 +68,7 @@ pub trait PlainRead: Read {
     }
 }
 
+impl PlainRead for std::fs::File {}
 impl PlainRead for Box<dyn Read + Send> {}
 impl<T: AsRef<[u8]>> PlainRead for Cursor<T> {}
 

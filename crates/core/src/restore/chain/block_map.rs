@@ -73,6 +73,11 @@ impl BlockMap {
         self.source.len() as u32
     }
 
+    /// Says that at the time of a backup between the sources the file ended here.
+    pub fn cut(&mut self, length: u32) {
+        self.cut = self.cut.min(length);
+    }
+
     /// Adds the next older file of changed blocks.
     pub fn add_changed(&mut self, source: u16, header: &IncrementalHeader) {
         for (index, block) in header.blocks.iter().enumerate() {

@@ -5,16 +5,16 @@ use super::ChainOptions;
 use super::label::{self, Label, MAX_LABEL};
 use crate::block::{BlockShape, ControlFile, read_control};
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// First release that takes incremental backups itself, and writes into the label what they build on.
 const NATIVE: u32 = 17;
 const MAX_SMALL: u64 = 64 * 1024;
 
 /// One backup of a chain, as far as its own small files tell.
-struct Member<'a> {
-    name: &'a str,
-    directory: &'a Path,
+struct Member {
+    name: String,
+    directory: PathBuf,
     version: u32,
     control: ControlFile,
     label: Label,
@@ -29,56 +29,81 @@ pub struct Checked {
     pub warnings: Vec<String>,
 }
 
-/// Checks a chain of at least two backups, newest first.
-///
-/// # Errors
-/// `CORRUPT` naming the backup, what does not fit, and what to do; what reading fails with.
-pub fn check(backups: &[StoredBackup], options: ChainOptions) -> Result<Checked> {
-    let members = backups.iter().map(member).collect::<Result<Vec<_>>>()?;
-    let Some((newest, older)) = members.split_first() else {
-        return Err(Error::new(crate::Code::Usage, "a chain has at least one backup"));
-    };
-    check_manifests(backups, &members)?;
-    let mut warnings = Vec::new();
-    for member in older {
-        same_cluster(newest, member)?;
+/// Checks the backups of a chain one after the other, the newest first.
+pub struct Checker {
+    options: ChainOptions,
+    newest: Option<Member>,
+    /// The one that was added last, if it is not the newest.
+    last: Option<Member>,
+    warnings: Vec<String>,
+}
+
+impl Checker {
+    pub fn new(options: ChainOptions) -> Self {
+        Self {
+            options,
+            newest: None,
+            last: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Adds the next older backup.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming the backup, what does not fit, and what to do; what reading fails with.
+    pub fn add(&mut self, backup: &StoredBackup) -> Result<()> {
+        let member = member(backup)?;
+        check_manifest(backup, &member, self.newest.is_none())?;
+        let Some(newest) = &self.newest else {
+            self.newest = Some(member);
+            return Ok(());
+        };
+        same_cluster(newest, &member)?;
         if newest.control.data_checksum_version != 0 && member.control.data_checksum_version == 0 {
             let message = format!(
                 "page checksums are on in backup {} and were off in backup {}, on which it builds: pages that did not \
                  change since have no checksum",
                 newest.name, member.name
             );
-            if !options.allow_mixed_checksums {
-                return Err(Error::corrupt(message).at(newest.directory).hint(format!(
+            if !self.options.allow_mixed_checksums {
+                return Err(Error::corrupt(message).at(&newest.directory).hint(format!(
                     "take a full backup; or restore backup {}, or any backup before page checksums were enabled",
                     member.name
                 )));
             }
-            warnings.push(message);
+            self.warnings.push(message);
         }
+        check_link(self.last.as_ref().unwrap_or(newest), &member)?;
+        self.last = Some(member);
+        Ok(())
     }
-    for pair in members.windows(2) {
-        check_link(&pair[0], &pair[1])?;
-    }
-    if let Some(oldest) = members.last()
-        && let Some(from) = oldest.label.from
-        && !options.roll_up
-    {
-        return Err(missing_parent(oldest.name, from).at(oldest.directory));
-    }
-    let shape = BlockShape {
-        block_size: newest.control.block_size,
-        relseg_size: newest.control.relseg_size,
-    };
-    let mut label = label::without_parent(&newest.label_bytes);
-    if let Some(oldest) = members.last() {
+
+    /// What was found, when all were added.
+    ///
+    /// # Errors
+    /// `CORRUPT` when the oldest builds on another one; `USAGE` when there are not two.
+    pub fn finish(self) -> Result<Checked> {
+        let (Some(newest), Some(oldest)) = (self.newest, self.last) else {
+            return Err(Error::new(crate::Code::Usage, "a chain has at least two backups"));
+        };
+        if let Some(from) = oldest.label.from
+            && !self.options.roll_up
+        {
+            return Err(missing_parent(&oldest.name, from).at(&oldest.directory));
+        }
+        let shape = BlockShape {
+            block_size: newest.control.block_size,
+            relseg_size: newest.control.relseg_size,
+        };
+        let mut label = label::without_parent(&newest.label_bytes);
         label.extend(label::parent_lines(&oldest.label_bytes));
+        Ok(Checked {
+            shape,
+            label,
+            warnings: self.warnings,
+        })
     }
-    Ok(Checked {
-        shape,
-        label,
-        warnings,
-    })
 }
 
 /// Refuses an incremental backup that is given without what it builds on.
@@ -116,7 +141,7 @@ pub fn name_of(backup: &StoredBackup) -> &str {
     name.unwrap_or("without a name")
 }
 
-fn member(backup: &StoredBackup) -> Result<Member<'_>> {
+fn member(backup: &StoredBackup) -> Result<Member> {
     let directory = backup.inventory.directory.as_path();
     let name = name_of(backup);
     let read = |path: &[u8], limit: u64| -> Result<Vec<u8>> {
@@ -143,8 +168,8 @@ fn member(backup: &StoredBackup) -> Result<Member<'_>> {
     let label_bytes = read(b"backup_label", MAX_LABEL)?;
     let version = parse_version(&read(b"PG_VERSION", 64)?).map_err(|error| of(b"PG_VERSION", error))?;
     Ok(Member {
-        name,
-        directory,
+        name: name.to_owned(),
+        directory: directory.to_owned(),
         version,
         control,
         label: label::parse(&label_bytes).map_err(|error| of(b"backup_label", error))?,
@@ -163,42 +188,40 @@ fn parse_version(bytes: &[u8]) -> Result<u32> {
     })
 }
 
-/// The manifests are of the cluster that the control files are of, and of the version that its release writes.
-fn check_manifests(backups: &[StoredBackup], members: &[Member<'_>]) -> Result<()> {
-    for (number, (backup, member)) in backups.iter().zip(members).enumerate() {
-        let Some(manifest) = &backup.inventory.manifest else {
-            if number > 0 {
-                continue;
-            }
-            let message = format!("backup {} has no backup_manifest", member.name);
-            return Err(Error::corrupt(message)
-                .at(member.directory)
-                .hint("restore another backup; without it nobody knows which WAL the backup needs"));
-        };
-        let bad = |what: String| {
-            Err(Error::corrupt(format!("backup {}: {what}", member.name))
-                .at(member.directory)
-                .hint("take another backup: the manifest does not belong to it"))
-        };
-        if member.version >= NATIVE && manifest.version != 2 {
-            return bad(format!(
-                "its manifest has version {}, PostgreSQL {} writes version 2",
-                manifest.version, member.version
-            ));
+/// The manifest is of the cluster that the control file is of, and of the version that its release writes.
+fn check_manifest(backup: &StoredBackup, member: &Member, newest: bool) -> Result<()> {
+    let Some(manifest) = &backup.inventory.manifest else {
+        if !newest {
+            return Ok(());
         }
-        let stated = backup.inventory.facts.system_identifier;
-        let found = member.control.system_identifier;
-        if let Some(stated) = stated.filter(|stated| *stated != found) {
-            return bad(format!(
-                "its lists are of the cluster {stated}, its control file is of {found}"
-            ));
-        }
+        let message = format!("backup {} has no backup_manifest", member.name);
+        return Err(Error::corrupt(message)
+            .at(&member.directory)
+            .hint("restore another backup; without it nobody knows which WAL the backup needs"));
+    };
+    let bad = |what: String| {
+        Err(Error::corrupt(format!("backup {}: {what}", member.name))
+            .at(&member.directory)
+            .hint("take another backup: the manifest does not belong to it"))
+    };
+    if member.version >= NATIVE && manifest.version != 2 {
+        return bad(format!(
+            "its manifest has version {}, PostgreSQL {} writes version 2",
+            manifest.version, member.version
+        ));
+    }
+    let stated = backup.inventory.facts.system_identifier;
+    let found = member.control.system_identifier;
+    if let Some(stated) = stated.filter(|stated| *stated != found) {
+        return bad(format!(
+            "its lists are of the cluster {stated}, its control file is of {found}"
+        ));
     }
     Ok(())
 }
 
 /// The control files of two backups tell of one cluster of one release.
-fn same_cluster(newest: &Member<'_>, member: &Member<'_>) -> Result<()> {
+fn same_cluster(newest: &Member, member: &Member) -> Result<()> {
     let same = |what: &str, ours: u64, theirs: u64| {
         if ours == theirs {
             return Ok(());
@@ -207,7 +230,7 @@ fn same_cluster(newest: &Member<'_>, member: &Member<'_>) -> Result<()> {
             "backups {} and {} do not belong together: the {what} is {ours} in the first and {theirs} in the second",
             newest.name, member.name
         );
-        Err(Error::corrupt(message).at(newest.directory).hint(
+        Err(Error::corrupt(message).at(&newest.directory).hint(
             "restore another backup, and take a full one: backup.info names a parent that this backup cannot have",
         ))
     };
@@ -227,9 +250,9 @@ fn same_cluster(newest: &Member<'_>, member: &Member<'_>) -> Result<()> {
 }
 
 /// A backup builds on exactly the one that follows it in the chain.
-fn check_link(child: &Member<'_>, parent: &Member<'_>) -> Result<()> {
+fn check_link(child: &Member, parent: &Member) -> Result<()> {
     let broken = |message: String| {
-        Err(Error::corrupt(message).at(child.directory).hint(format!(
+        Err(Error::corrupt(message).at(&child.directory).hint(format!(
             "restore backup {} or another one, and take a full backup",
             parent.name
         )))

@@ -24,6 +24,10 @@ pub trait Sources: Send {
     fn count(&self) -> usize;
     /// Blocks of a source that is a whole file; `None` for a file of changed blocks.
     fn whole_blocks(&self, number: u16) -> Option<u64>;
+    /// Truncation length of a file of changed blocks that is known to hold none, and is not opened.
+    fn empty(&self, number: u16) -> Option<u32>;
+    /// Where the file ended between the source before and this one; `u32::MAX` when nothing is known.
+    fn cut(&self, number: u16) -> u32;
     /// Opens a source, and reads its header if it has one. With `passing` its stored bytes are what proves it.
     ///
     /// # Errors
@@ -116,6 +120,18 @@ impl Combiner {
         let (mut open, mut whole) = (0, false);
         for number in 0..count as u16 {
             sources.check()?;
+            if let Some(map) = &mut map {
+                map.cut(sources.cut(number));
+            }
+            if let Some(truncation) = sources.empty(number) {
+                let header = IncrementalHeader::empty(truncation);
+                match &mut map {
+                    None => map = Some(BlockMap::new(&header)),
+                    Some(map) => map.add_changed(number, &header),
+                }
+                slots.push(Slot::Done);
+                continue;
+            }
             if let Some(blocks) = sources.whole_blocks(number) {
                 whole = true;
                 if let Some(map) = &mut map {

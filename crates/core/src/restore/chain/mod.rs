@@ -15,9 +15,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use self::checks::name_of;
+use self::checks::{Checker, name_of};
 use self::combine::{Combiner, Sources, Workshop};
-use self::pieces::Piece;
+use self::pieces::{Piece, Resolver};
 use self::source::Source;
 use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
@@ -98,26 +98,41 @@ impl Chain {
     /// `USAGE` without any directory, or when a key is missing; `IO`; `CORRUPT` when a list is damaged, or naming the
     /// backup, the file and what to do when the chain is not whole.
     pub fn open<P: AsRef<Path>>(directories: &[P], keys: &Keys, options: ChainOptions) -> Result<Self> {
-        let mut backups = Vec::with_capacity(directories.len());
-        for directory in directories {
-            backups.push(StoredBackup::open(directory.as_ref(), keys.clone())?);
-        }
-        if backups.is_empty() || backups.len() > block_map::MAX_SOURCES {
-            let message = format!("{} backups are no chain", backups.len());
+        if directories.is_empty() || directories.len() > block_map::MAX_SOURCES {
+            let message = format!("{} backups are no chain", directories.len());
             return Err(Error::new(Code::Usage, message));
         }
-        if backups.len() == 1 && options.roll_up {
-            return Err(Error::new(Code::Usage, "one backup alone cannot be rolled up"));
+        let open = |directory: &P| StoredBackup::open(directory.as_ref(), keys.clone());
+        if let [only] = directories {
+            if options.roll_up {
+                return Err(Error::new(Code::Usage, "one backup alone cannot be rolled up"));
+            }
+            let backup = open(only)?;
+            checks::check_alone(&backup)?;
+            return Ok(Self::of_one(backup));
         }
-        if backups.len() == 1 {
-            checks::check_alone(&backups[0])?;
-            return Ok(Self::of_one(backups.swap_remove(0)));
-        }
-        for backup in &backups {
+        // one after the other: all lists together would take as much memory as the chain is long
+        let mut backups = Vec::with_capacity(directories.len());
+        let mut checker = Checker::new(options);
+        let mut resolver: Option<Resolver> = None;
+        for directory in directories {
+            let mut backup = open(directory)?;
             backup.check_key()?;
+            checker.add(&backup)?;
+            match &mut resolver {
+                None => resolver = Some(Resolver::new(&mut backup)?),
+                Some(resolver) => resolver.add(&mut backup)?,
+            }
+            backups.push(backup);
         }
-        let checked = checks::check(&backups, options)?;
-        let pieces = pieces::resolve(&mut backups, options.roll_up)?;
+        let checked = checker.finish()?;
+        let oldest = backups.last().map(|backup| name_of(backup).to_owned());
+        let pieces = match resolver {
+            Some(resolver) => {
+                resolver.finish(&mut backups[0], &oldest.unwrap_or_default(), options.roll_up)?
+            }
+            None => Vec::new(),
+        };
         backups[0].inventory.warnings.extend(checked.warnings);
         let mut this = Self {
             backups,
@@ -213,7 +228,7 @@ impl Chain {
                 let entry = piece.file(&whole_name(&file.path, changed));
                 piece.size = Some(self.backups[usize::from(piece.backup)].measure(&entry)?);
             }
-            let proved = pieces.iter().all(|piece| piece.evidence != Evidence::None);
+            let proved = pieces.iter().all(|piece| piece.evidence() != Evidence::None);
             file.evidence = if proved { Evidence::Sources } else { Evidence::None };
             if changed {
                 // known when all headers were read
@@ -258,6 +273,7 @@ impl Chain {
             path: &whole,
             pieces,
             standing: None,
+            standing_cut: u32::MAX,
             job,
         };
         let combiner = Combiner::new(&sources, &self.workshop(workers, spool))?;
@@ -327,6 +343,7 @@ impl Chain {
             path: &file.path,
             pieces: &pieces[..newer],
             standing: Some(standing),
+            standing_cut: pieces.get(newer).map_or(u32::MAX, |older| older.cut),
             job,
         };
         let combiner = Combiner::new(&sources, &self.workshop(workers, spool))?;
@@ -435,6 +452,8 @@ struct PieceSources<'a> {
     pieces: &'a [Piece],
     /// The whole file, where it is not among the pieces.
     standing: Option<&'a Standing<'a>>,
+    /// Where the file ended between the pieces and that one.
+    standing_cut: u32,
     job: &'a Job,
 }
 
@@ -481,6 +500,15 @@ impl Sources for PieceSources<'_> {
         let piece = &self.pieces[usize::from(number)];
         let size = piece.size.unwrap_or_default();
         (!piece.incremental).then(|| size / u64::from(self.chain.shape.block_size))
+    }
+
+    fn empty(&self, number: u16) -> Option<u32> {
+        self.pieces.get(usize::from(number))?.empty
+    }
+
+    fn cut(&self, number: u16) -> u32 {
+        let piece = self.pieces.get(usize::from(number));
+        piece.map_or(self.standing_cut, |piece| piece.cut)
     }
 
     fn open(&self, number: u16, passing: bool) -> Result<(Source, Option<IncrementalHeader>)> {

@@ -7,9 +7,9 @@ use super::super::suffix::Wrapping;
 use super::block_map::FRAME;
 use super::checks::name_of;
 use super::{only_changed, whole_name};
-use crate::block::{incremental_path, whole_path};
+use crate::block::{EMPTY_SIZE, IncrementalHeader, incremental_path, whole_path};
 use crate::codec::Codec;
-use crate::digest::DigestValue;
+use crate::digest::{DigestKind, DigestValue};
 use crate::manifest::HashListReader;
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -34,9 +34,31 @@ pub struct Piece {
     /// Plain bytes.
     pub size: Option<u64>,
     pub stored_size: u64,
-    pub evidence: Evidence,
+    proof: Proof,
+    /// Of a file of changed blocks that holds none, and whose list proves that: its truncation length. It is not read.
+    pub empty: Option<u32>,
+    /// The least truncation length of such files in backups between the source before and this one.
+    pub cut: u32,
     /// SHA-512 of the stored bytes, of large files of frames that can be passed over.
     pub stored: Option<Box<DigestValue>>,
+}
+
+/// Evidence in the space that it needs: a long chain has many pieces.
+#[derive(Debug, Clone)]
+enum Proof {
+    Blake3([u8; 32]),
+    Other(Box<Evidence>),
+}
+
+impl Proof {
+    fn of(evidence: &Evidence) -> Self {
+        if let Evidence::Plain(DigestKind::Blake3, value) = evidence
+            && let Ok(digest) = value.as_bytes().try_into()
+        {
+            return Self::Blake3(digest);
+        }
+        Self::Other(Box::new(evidence.clone()))
+    }
 }
 
 impl Piece {
@@ -48,8 +70,19 @@ impl Piece {
             wrapping: file.wrapping,
             size: file.size,
             stored_size: file.stored_size,
-            evidence: file.evidence.clone(),
+            proof: Proof::of(&file.evidence),
+            empty: incremental.then(|| empty_truncation(file)).flatten(),
+            cut: u32::MAX,
             stored: None,
+        }
+    }
+
+    /// What proves it.
+    pub fn evidence(&self) -> Evidence {
+        match &self.proof {
+            Proof::Blake3(digest) => DigestValue::new(digest)
+                .map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value)),
+            Proof::Other(evidence) => (**evidence).clone(),
         }
     }
 
@@ -82,88 +115,187 @@ impl Piece {
             stored_size: self.stored_size,
             block_length: None,
             sources: None,
-            evidence: self.evidence.clone(),
+            evidence: self.evidence(),
         }
     }
 }
 
-/// Takes the files of changed blocks of the newest backup for the files that they become, and finds what each is made
-/// of. The lists of the older backups are given up. In a roll-up those that are whole in none of them stay files of
-/// changed blocks.
-///
-/// # Errors
-/// `CORRUPT` naming the backups and files when something is missing or there twice.
-pub fn resolve(backups: &mut [StoredBackup], roll_up: bool) -> Result<Vec<Vec<Piece>>> {
-    let Some((newest, older)) = backups.split_first_mut() else {
-        return Ok(Vec::new());
+/// The truncation length of a file of changed blocks that holds none, when the list of the backup proves it: then the
+/// digest is that of the only file that it can be.
+fn empty_truncation(file: &BackupFile) -> Option<u32> {
+    let truncation = file.block_length.filter(|_| file.size == Some(EMPTY_SIZE))?;
+    let Evidence::Plain(kind, expected) = &file.evidence else {
+        return None;
     };
-    let mut problems = Problems::default();
-    for file in &newest.inventory.files {
-        problems.look(newest, file);
-    }
-    problems.into_result(newest)?;
-    let mut pieces: Vec<Vec<Piece>> = Vec::new();
-    // path of the combined file, and its number
-    let mut open: Vec<(Box<[u8]>, usize)> = Vec::new();
-    for file in &mut newest.inventory.files {
-        let Some(whole) = whole_path(&file.path) else {
-            continue;
+    (kind.of(&IncrementalHeader::empty_file(truncation)) == *expected).then_some(truncation)
+}
+
+/// A combined file of which the whole form was not met yet.
+struct Open {
+    path: Box<[u8]>,
+    /// Its number.
+    combined: usize,
+    /// See [`Piece::cut`].
+    cut: u32,
+    /// The last one that [`Piece::cut`] stands for.
+    empty: Option<Piece>,
+}
+
+/// Finds what combined files are made of, backup by backup. The lists of the older ones are given up.
+pub struct Resolver {
+    pieces: Vec<Vec<Piece>>,
+    open: Vec<Open>,
+    /// Name of the newest backup.
+    child: String,
+    /// Backups that were taken in.
+    count: u16,
+}
+
+impl Resolver {
+    /// Begins with the newest backup: takes its files of changed blocks for the files that they become.
+    ///
+    /// # Errors
+    /// `CORRUPT` naming the backup and files when something is missing or there twice.
+    pub fn new(newest: &mut StoredBackup) -> Result<Self> {
+        let mut problems = Problems::default();
+        for file in &newest.inventory.files {
+            problems.look(newest, file);
+        }
+        problems.into_result(newest)?;
+        let mut this = Self {
+            pieces: Vec::new(),
+            open: Vec::new(),
+            child: name_of(newest).to_owned(),
+            count: 1,
         };
-        file.sources = u32::try_from(pieces.len()).ok();
-        open.push((whole.clone().into_boxed_slice(), pieces.len()));
-        pieces.push(vec![Piece::of(0, file, true)]);
-        file.path = whole.into_boxed_slice();
-    }
-    newest
-        .inventory
-        .files
-        .sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    let mut pairs = newest.inventory.files.windows(2);
-    if let Some(pair) = pairs.find(|pair| pair[0].path == pair[1].path) {
-        let message = format!(
-            "backup {} has {} twice, whole or as changed blocks",
-            name_of(newest),
-            pair[0].path.escape_ascii()
-        );
-        return Err(Error::corrupt(message)
-            .at(&newest.inventory.directory)
-            .hint("take another backup: a list of this one was changed"));
-    }
-    open.sort_unstable();
-    let child = name_of(newest).to_owned();
-    for (number, backup) in (1u16..).zip(older.iter_mut()) {
-        backup
+        for file in &mut newest.inventory.files {
+            let Some(whole) = whole_path(&file.path) else {
+                continue;
+            };
+            file.sources = u32::try_from(this.pieces.len()).ok();
+            this.open.push(Open {
+                path: whole.clone().into_boxed_slice(),
+                combined: this.pieces.len(),
+                cut: u32::MAX,
+                empty: None,
+            });
+            this.pieces.push(vec![Piece::of(0, file, true)]);
+            file.path = whole.into_boxed_slice();
+        }
+        newest
             .inventory
             .files
             .sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        open = resolve_in(backup, number, &child, open, &mut pieces)?;
+        let mut pairs = newest.inventory.files.windows(2);
+        if let Some(pair) = pairs.find(|pair| pair[0].path == pair[1].path) {
+            let message = format!(
+                "backup {} has {} twice, whole or as changed blocks",
+                name_of(newest),
+                pair[0].path.escape_ascii()
+            );
+            return Err(Error::corrupt(message)
+                .at(&newest.inventory.directory)
+                .hint("take another backup: a list of this one was changed"));
+        }
+        this.open.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(this)
     }
-    if roll_up {
-        let changed: HashSet<usize> = open.iter().map(|(_, combined)| *combined).collect();
-        let files = &mut newest.inventory.files;
-        for file in files.iter_mut() {
-            if file
-                .sources
-                .is_some_and(|index| changed.contains(&(index as usize)))
-            {
-                file.path = incremental_path(&file.path).into_boxed_slice();
+
+    /// Finds the next source of every file whose whole form was not met yet. Of the backup no list stays.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn add(&mut self, backup: &mut StoredBackup) -> Result<()> {
+        let number = self.count;
+        self.count += 1;
+        let mut files = std::mem::take(&mut backup.inventory.files);
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let find = |path: &[u8]| {
+            let index = files.binary_search_by(|file| (*file.path).cmp(path)).ok()?;
+            files.get(index)
+        };
+        let mut rest = Vec::with_capacity(self.open.len());
+        let mut missing = Vec::new();
+        let mut problems = Problems::default();
+        for mut one in std::mem::take(&mut self.open) {
+            let whole = find(&one.path);
+            let Some(file) = whole.or_else(|| find(&incremental_path(&one.path))) else {
+                missing.push(one.path);
+                continue;
+            };
+            problems.look(backup, file);
+            let mut piece = Piece::of(number, file, whole.is_none());
+            if let Some(truncation) = piece.empty {
+                one.cut = one.cut.min(truncation);
+                one.empty = Some(piece);
+            } else {
+                piece.cut = std::mem::replace(&mut one.cut, u32::MAX);
+                one.empty = None;
+                push(&mut self.pieces[one.combined], piece);
+            }
+            if whole.is_none() {
+                rest.push(one);
             }
         }
-        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        return Ok(pieces);
+        problems.into_result(backup)?;
+        self.open = rest;
+        let missing_there = std::mem::take(&mut backup.inventory.missing);
+        backup.inventory.directories = Vec::new();
+        backup.inventory.surplus = Vec::new();
+        match missing.as_slice() {
+            [] => Ok(()),
+            missing => Err(not_there(backup, &self.child, missing, &missing_there)),
+        }
     }
-    if let (Some((path, _)), Some(oldest)) = (open.first(), older.last()) {
-        let message = format!(
-            "backup {} is the oldest of the chain and has only changed blocks of {} files: {}",
-            name_of(oldest),
-            open.len(),
-            path.escape_ascii()
-        );
-        return Err(Error::corrupt(message)
-            .at(&oldest.inventory.directory)
-            .hint("the oldest backup of a chain has to be a full one: take a full backup"));
+
+    /// The sources of every combined file, newest first. Without a whole file for all of them, which only a roll-up
+    /// may lack, some come out as files of changed blocks: the list of the newest backup tells by their names.
+    ///
+    /// # Errors
+    /// `CORRUPT` when there are such files and it is no roll-up; `oldest` is for the message.
+    pub fn finish(
+        mut self,
+        newest: &mut StoredBackup,
+        oldest: &str,
+        roll_up: bool,
+    ) -> Result<Vec<Vec<Piece>>> {
+        if let Some(first) = self.open.first().filter(|_| !roll_up) {
+            let message = format!(
+                "backup {} is the oldest of the chain and has only changed blocks of {} files: {}",
+                oldest,
+                self.open.len(),
+                first.path.escape_ascii()
+            );
+            return Err(Error::corrupt(message)
+                .at(&newest.inventory.directory)
+                .hint("the oldest backup of a chain has to be a full one: take a full backup"));
+        }
+        let mut changed = HashSet::new();
+        for one in self.open {
+            changed.insert(one.combined);
+            if let Some(mut piece) = one.empty {
+                piece.empty = Some(one.cut);
+                push(&mut self.pieces[one.combined], piece);
+            }
+        }
+        if !changed.is_empty() {
+            let files = &mut newest.inventory.files;
+            for file in files.iter_mut() {
+                let index = file.sources.map(|index| index as usize);
+                if index.is_some_and(|index| changed.contains(&index)) {
+                    file.path = incremental_path(&file.path).into_boxed_slice();
+                }
+            }
+            files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        }
+        Ok(self.pieces)
     }
-    Ok(pieces)
+}
+
+/// Most files have two or three sources: no more room is taken.
+fn push(pieces: &mut Vec<Piece>, piece: Piece) {
+    pieces.reserve_exact(1);
+    pieces.push(piece);
 }
 
 /// Looks up the digests of the stored bytes of large pieces, where the backups have them.
@@ -208,41 +340,11 @@ pub fn find_stored_digests(
     Ok(())
 }
 
-/// Finds the next source of every file whose whole form was not met yet; answers those that go on.
-fn resolve_in(
-    backup: &mut StoredBackup,
-    number: u16,
-    child: &str,
-    open: Vec<(Box<[u8]>, usize)>,
-    pieces: &mut [Vec<Piece>],
-) -> Result<Vec<(Box<[u8]>, usize)>> {
-    let files = std::mem::take(&mut backup.inventory.files);
-    let find = |path: &[u8]| {
-        let index = files.binary_search_by(|file| (*file.path).cmp(path)).ok()?;
-        files.get(index)
-    };
-    let mut rest = Vec::new();
-    let mut missing = Vec::new();
-    let mut problems = Problems::default();
-    for (path, combined) in open {
-        if let Some(file) = find(&path) {
-            problems.look(backup, file);
-            pieces[combined].push(Piece::of(number, file, false));
-        } else if let Some(file) = find(&incremental_path(&path)) {
-            problems.look(backup, file);
-            pieces[combined].push(Piece::of(number, file, true));
-            rest.push((path, combined));
-        } else {
-            missing.push(path);
-        }
-    }
-    problems.into_result(backup)?;
-    let Some(first) = missing.first() else {
-        return Ok(rest);
-    };
-    let incremental = incremental_path(first);
-    let listed = |path: &[u8]| backup.inventory.missing.iter().any(|one| one == path);
-    let why = if listed(first) || listed(&incremental) {
+/// `there` are the files that the backup itself says it lacks.
+fn not_there(backup: &StoredBackup, child: &str, missing: &[Box<[u8]>], there: &[Vec<u8>]) -> Error {
+    let listed = |path: &[u8]| there.iter().any(|one| one == path);
+    let first = missing.first();
+    let why = if first.is_some_and(|first| listed(first) || listed(&incremental_path(first))) {
         "the backup lists it and does not have it"
     } else {
         "no list of the backup names it"
@@ -258,9 +360,9 @@ fn resolve_in(
         missing.len(),
         named.join(", ")
     );
-    Err(Error::corrupt(message).at(&backup.inventory.directory).hint(
+    Error::corrupt(message).at(&backup.inventory.directory).hint(
         "take these files from another copy of that backup, or restore a backup that does not need them",
-    ))
+    )
 }
 
 /// Stored files that are not there, or not with their size.

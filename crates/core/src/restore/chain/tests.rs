@@ -3,6 +3,7 @@
 use super::super::testing::{Fixture, Form, keys};
 use super::super::{Chain, ChainOptions, Job, RestoreOptions, RestoreReport, plan, restore};
 use super::history::{Files, History, Taken, page};
+use super::pieces::Piece;
 use crate::cipher::CipherMode;
 use crate::codec::Codec;
 use crate::manifest::{ChecksumAlgorithm, PgManifestReader};
@@ -326,6 +327,58 @@ fn damage_in_any_source_is_noticed_and_named() {
             );
         }
     }
+}
+
+#[test]
+fn files_without_blocks_are_known_from_the_list_and_not_read() {
+    let mut history = History::new(11);
+    // the fixture's lists tell the lengths of files whose names end in 0
+    history.create("base/5/1000", 9);
+    history.create("base/5/1010", 30);
+    history.back_up(ZSTD);
+    history.truncate("base/5/1010", 4);
+    history.back_up(ZSTD);
+    history.grow("base/5/1010", 9, false);
+    history.back_up(ZSTD);
+    history.change("base/5/1000", 2);
+    history.back_up(ZSTD);
+    let chain = open(&directories(&history, 3)).unwrap();
+    let pieces: Vec<_> = chain
+        .inventory()
+        .files
+        .iter()
+        .filter_map(|file| file.sources.map(|index| &chain.pieces[index as usize]))
+        .map(|pieces| {
+            pieces
+                .iter()
+                .map(|one| (one.backup, one.empty, one.cut))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let none = u32::MAX;
+    assert_eq!(
+        pieces,
+        [
+            vec![(0, None, none), (3, None, 9)],
+            // the second backup had four pages left, the third thirteen
+            vec![(0, Some(13), none), (3, None, 4)],
+        ]
+    );
+    let report = assert_restores(&mut history, 3, 1);
+    let told = |text: &str| report.warnings.iter().any(|one| one.starts_with(text));
+    assert!(told("9 blocks had been cut off"), "{:?}", report.warnings);
+    let file = history.backups[2].stored.stored_file(b"base/5/INCREMENTAL.1010");
+    let size = std::fs::metadata(&file).unwrap().len();
+    std::fs::write(&file, vec![0; size as usize]).unwrap();
+    assert_restores(&mut history, 3, 1);
+    std::fs::remove_file(&file).unwrap();
+    let error = failure(&history, &directories(&history, 3));
+    assert_refused(&error, &[&file.display().to_string(), "missing"]);
+}
+
+#[test]
+fn what_is_kept_of_a_source_is_small() {
+    assert!(size_of::<Piece>() <= 96, "{} bytes", size_of::<Piece>());
 }
 
 /// A file of several frames. In the middle backup it has many blocks; the newest one has them all again, so that hardly
