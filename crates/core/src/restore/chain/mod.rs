@@ -14,6 +14,8 @@ mod pieces;
 mod source;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unread_tests;
 
 use self::checks::{Checker, name_of};
 use self::combine::{Combiner, Sources, Workshop};

@@ -3,7 +3,6 @@
 use super::super::testing::{Fixture, Form, keys};
 use super::super::{Chain, ChainOptions, Job, RestoreOptions, RestoreReport, plan, restore};
 use super::history::{Files, History, Taken, page};
-use super::pieces::Piece;
 use crate::cipher::CipherMode;
 use crate::codec::Codec;
 use crate::manifest::{ChecksumAlgorithm, PgManifestReader};
@@ -12,10 +11,10 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-const ZSTD: Form = Form::new(true, Codec::Zstd, None);
+pub(super) const ZSTD: Form = Form::new(true, Codec::Zstd, None);
 const PLAIN: Form = Form::new(true, Codec::None, None);
 
-const FORMS: [Form; 8] = [
+pub(super) const FORMS: [Form; 8] = [
     PLAIN,
     ZSTD,
     Form::new(true, Codec::Lz4, None),
@@ -27,12 +26,12 @@ const FORMS: [Form; 8] = [
 ];
 
 /// The directories of a chain, newest first.
-fn directories(history: &History, newest: usize) -> Vec<PathBuf> {
+pub(super) fn directories(history: &History, newest: usize) -> Vec<PathBuf> {
     let backups = history.backups[..=newest].iter().rev();
     backups.map(|taken| taken.stored.directory.clone()).collect()
 }
 
-fn open(directories: &[PathBuf]) -> Result<Chain> {
+pub(super) fn open(directories: &[PathBuf]) -> Result<Chain> {
     Chain::open(directories, &keys(), ChainOptions::default())
 }
 
@@ -45,7 +44,7 @@ fn options(stored: &Fixture, workers: usize) -> RestoreOptions {
 }
 
 /// Restores a backup with everything that it builds on, and compares every file.
-fn assert_restores(history: &mut History, newest: usize, workers: usize) -> RestoreReport {
+pub(super) fn assert_restores(history: &mut History, newest: usize, workers: usize) -> RestoreReport {
     let chain = open(&directories(history, newest)).unwrap();
     let Taken { stored, wanted } = &mut history.backups[newest];
     stored.clear();
@@ -265,7 +264,7 @@ fn again(history: &History, number: usize) -> Fixture {
     Fixture::store_in(&history.temp, &stored.label, stored.form, stored.image.clone())
 }
 
-fn failure(history: &History, directories: &[PathBuf]) -> Error {
+pub(super) fn failure(history: &History, directories: &[PathBuf]) -> Error {
     let stored = &history.backups[2].stored;
     stored.clear();
     let failed = open(directories).and_then(|chain| restore(&chain, &options(stored, 2), &Job::default()));
@@ -275,7 +274,7 @@ fn failure(history: &History, directories: &[PathBuf]) -> Error {
     error
 }
 
-fn assert_refused(error: &Error, parts: &[&str]) {
+pub(super) fn assert_refused(error: &Error, parts: &[&str]) {
     for part in parts {
         assert!(error.message.contains(part), "{part}: {}", error.message);
     }
@@ -327,118 +326,6 @@ fn damage_in_any_source_is_noticed_and_named() {
             );
         }
     }
-}
-
-#[test]
-fn files_without_blocks_are_known_from_the_list_and_not_read() {
-    let mut history = History::new(11);
-    // the fixture's lists tell the lengths of files whose names end in 0
-    history.create("base/5/1000", 9);
-    history.create("base/5/1010", 30);
-    history.back_up(ZSTD);
-    history.truncate("base/5/1010", 4);
-    history.back_up(ZSTD);
-    history.grow("base/5/1010", 9, false);
-    history.back_up(ZSTD);
-    history.change("base/5/1000", 2);
-    history.back_up(ZSTD);
-    let chain = open(&directories(&history, 3)).unwrap();
-    let pieces: Vec<_> = chain
-        .inventory()
-        .files
-        .iter()
-        .filter_map(|file| file.sources.map(|index| &chain.pieces[index as usize]))
-        .map(|pieces| {
-            pieces
-                .iter()
-                .map(|one| (one.backup, one.empty, one.cut))
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    let none = u32::MAX;
-    assert_eq!(
-        pieces,
-        [
-            vec![(0, None, none), (3, None, 9)],
-            // the second backup had four pages left, the third thirteen
-            vec![(0, Some(13), none), (3, None, 4)],
-        ]
-    );
-    let report = assert_restores(&mut history, 3, 1);
-    let told = |text: &str| report.warnings.iter().any(|one| one.starts_with(text));
-    assert!(told("9 blocks had been cut off"), "{:?}", report.warnings);
-    let file = history.backups[2].stored.stored_file(b"base/5/INCREMENTAL.1010");
-    let size = std::fs::metadata(&file).unwrap().len();
-    std::fs::write(&file, vec![0; size as usize]).unwrap();
-    assert_restores(&mut history, 3, 1);
-    std::fs::remove_file(&file).unwrap();
-    let error = failure(&history, &directories(&history, 3));
-    assert_refused(&error, &[&file.display().to_string(), "missing"]);
-}
-
-#[test]
-fn what_is_kept_of_a_source_is_small() {
-    assert!(size_of::<Piece>() <= 96, "{} bytes", size_of::<Piece>());
-}
-
-/// A file of several frames. In the middle backup it has many blocks; the newest one has them all again, so that hardly
-/// anything of the middle one is wanted, and of the full one only what lies in the last frame.
-fn scene_of_frames(form: Form) -> History {
-    let mut history = History::new(7);
-    history.create("base/5/1000", 640);
-    history.back_up(form);
-    for _ in 0..2 {
-        (0..560).for_each(|block| history.change("base/5/1000", block));
-        history.back_up(form);
-    }
-    history
-}
-
-#[test]
-fn frames_that_nobody_wants_are_passed_over_and_proved() {
-    for form in [ZSTD, FORMS[4]] {
-        let mut history = scene_of_frames(form);
-        assert_restores(&mut history, 2, 1);
-        let chain = open(&directories(&history, 2)).unwrap();
-        let pieces = &chain.pieces[0];
-        // of the older ones a single frame is wanted
-        assert!(pieces[1].passing_pays(1) && pieces[2].passing_pays(1));
-        for (number, path) in [(0, &b"base/5/1000"[..]), (1, b"base/5/INCREMENTAL.1000")] {
-            let file = history.backups[number].stored.stored_file(path);
-            let name = file.display().to_string();
-            let good = std::fs::read(&file).unwrap();
-            for part in 0..=5 {
-                let mut bad = good.clone();
-                bad[(good.len() - 1) * part / 5] ^= 0x20;
-                std::fs::write(&file, &bad).unwrap();
-                let error = failure(&history, &directories(&history, 2));
-                assert_eq!(error.code, Code::Corrupt, "{name} part {part}: {error}");
-                assert_refused(&error, &[&name]);
-            }
-            std::fs::write(&file, &good).unwrap();
-        }
-        assert_restores(&mut history, 2, 1);
-    }
-}
-
-#[test]
-fn frames_that_changed_places_are_noticed_though_nobody_wants_them() {
-    let history = scene_of_frames(ZSTD);
-    let file = history.backups[1].stored.stored_file(b"base/5/INCREMENTAL.1000");
-    let stored = std::fs::read(&file).unwrap();
-    let mut frames = Vec::new();
-    let mut rest = &stored[..];
-    while !rest.is_empty() {
-        let (frame, behind) = rest.split_at(zstd_safe::find_frame_compressed_size(rest).unwrap());
-        frames.push(frame);
-        rest = behind;
-    }
-    assert!(frames.len() >= 4);
-    // each is sound in itself
-    frames.swap(1, 2);
-    std::fs::write(&file, frames.concat()).unwrap();
-    let error = failure(&history, &directories(&history, 2));
-    assert_refused(&error, &[&file.display().to_string(), "sha512"]);
 }
 
 #[test]
