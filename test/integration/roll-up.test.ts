@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { repositoryProblems } from '../support/history.mjs';
@@ -129,6 +129,11 @@ test('a full backup: each child becomes one, described as before', { timeout: 30
     'primary',
     labels.full,
   ]);
+  // As pgmoneta 0.21 shares what did not change: a link by path into a backup that is about to be replaced.
+  const shared = path.join(pgmoneta.backupDirectory(labels.first), 'data', 'pg_xact', '0000.lz4.aes');
+  const link = path.join(pgmoneta.backupDirectory(labels.leaf), 'data', 'shared');
+  const content = readFileSync(shared);
+  symlinkSync(shared, link);
   const work = path.join(pgmoneta.repository, 'primary', '.roll-up', labels.first);
   await until('a roll-up under way', () => existsSync(work) || running.child.exitCode !== null, { interval: 2 });
   // What is said of a child while the new one is built is not lost with the old one.
@@ -137,6 +142,9 @@ test('a full backup: each child becomes one, described as before', { timeout: 30
   expect(exit).toBe(0);
   const { RolledUp } = JSON.parse(stdout).Response;
   expect(RolledUp.map(({ Incremental }: { Incremental: boolean }) => Incremental)).toEqual([false, false]);
+  expect(lstatSync(link).isFile()).toBe(true);
+  expect(readFileSync(link).equals(content)).toBe(true);
+  rmSync(link);
   expect(pgmoneta.backupsOnDisk()).not.toContain(labels.full);
   for (const label of [labels.first, labels.second]) expect(await parentOf(label)).toBeNull();
   expect(listOf(pgmoneta, labels.first).Backup).toMatchObject({
