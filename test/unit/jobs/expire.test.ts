@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { loadConfiguration } from '../../../src/config/index.js';
 import type { JobContext } from '../../../src/jobs/context.js';
 import { expireJob } from '../../../src/jobs/expire.js';
 import type { JsonObject } from '../../../src/jobs/messages.js';
@@ -10,6 +9,7 @@ import { formatBackupInfo, parseBackupInfo } from '../../../src/repository/backu
 import { labelOf } from '../../../src/repository/label.js';
 import { leasePath, serverPaths } from '../../../src/repository/paths.js';
 import { temporaryDirectory } from '../temporary.js';
+import { configurationIn } from './configuration.js';
 
 /** What somebody does to a backup between the plan and its removal. */
 
@@ -31,10 +31,6 @@ function layOut(label: string, parent = ''): void {
 
 beforeEach(() => {
   const base = temporaryDirectory();
-  const [file, users] = ['pgmoneta.conf', 'users.conf'].map((name) => path.join(base, name)) as [string, string];
-  const main = `[pgmoneta]\nhost = *\nbase_dir = ${base}\nunix_socket_dir = ${base}\nretention = 7\n`;
-  writeFileSync(file, `${main}[primary]\nhost = h\nport = 5432\nuser = u\nwal_slot = s\n`, { mode: 0o600 });
-  writeFileSync(users, 'u:AAAA\n', { mode: 0o600 });
   paths = serverPaths(base, 'primary');
   [full, child, other, now] = [old(30), old(29), old(28), old(8)] as [string, string, string, string];
   layOut(full);
@@ -44,7 +40,7 @@ beforeEach(() => {
   lines = [];
   meanwhile = () => {};
   context = {
-    configuration: loadConfiguration({ main: file, users }),
+    configuration: configurationIn(base, '7'),
     password: undefined,
     masterSecret: undefined,
     signal: new AbortController().signal,

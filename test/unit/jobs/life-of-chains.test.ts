@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Configuration, loadConfiguration } from '../../../src/config/index.js';
+import type { Configuration } from '../../../src/config/index.js';
 import type { Log } from '../../../src/daemon/log.js';
 import { sweepRepository } from '../../../src/daemon/sweep.js';
 import { PgmonetaError } from '../../../src/errors/index.js';
@@ -18,6 +18,7 @@ import { serverPaths } from '../../../src/repository/paths.js';
 import { rollUp } from '../../../src/restore/roll-up.js';
 import { seeded } from '../../support/random.mjs';
 import { temporaryDirectory } from '../temporary.js';
+import { configurationIn } from './configuration.js';
 import { contentOf, type Snapshot, storeSnapshot } from './small-cluster.js';
 
 /**
@@ -51,13 +52,7 @@ class Life {
   #moment = Date.now() - 300 * 86_400_000;
 
   constructor() {
-    const file = path.join(this.base, 'pgmoneta.conf');
-    const retention = pick(['7', '3,2', '10,4,3', '-,3,-,2', '30,4,12,5']);
-    const main = `[pgmoneta]\nhost = *\nbase_dir = ${this.base}\nunix_socket_dir = ${this.base}\nretention = ${retention}\n`;
-    writeFileSync(file, `${main}[primary]\nhost = h\nport = 5432\nuser = u\nwal_slot = s\n`, { mode: 0o600 });
-    const users = path.join(this.base, 'users.conf');
-    writeFileSync(users, 'u:AAAA\n', { mode: 0o600 });
-    this.configuration = loadConfiguration({ main: file, users });
+    this.configuration = configurationIn(this.base, pick(['7', '3,2', '10,4,3', '-,3,-,2', '30,4,12,5']));
     mkdirSync(this.paths.backups, { recursive: true });
   }
 
