@@ -11,7 +11,7 @@ import { caughtUp, lsnNumber, proveArchive, walStatus } from '../support/wal.mjs
 
 const MEBIBYTE = 1024 * 1024;
 /** How often the daemon is killed; 200 takes some minutes. */
-const KILLS = Number(process.env.PGMONETA_TEST_KILLS ?? 60);
+const KILLS = Number(process.env.PGMONETA_TEST_KILLS ?? 24);
 
 async function streaming(scene: Scene) {
   await until('the receiver streaming', async () => (await walStatus(scene.pgmoneta)).WalReceiver === 'streaming', {
