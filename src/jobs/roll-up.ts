@@ -13,6 +13,7 @@ import { lockPatiently } from '../repository/locks.js';
 import type { ServerPaths } from '../repository/paths.js';
 import { relinkDependants } from '../repository/relink.js';
 import { describeUnpublished } from '../repository/rewrite-info.js';
+import { settleRollUps } from '../repository/roll-ups.js';
 import { forgetVerification } from '../repository/verifications.js';
 import { rollUp } from '../restore/roll-up.js';
 import { rollUpSpace } from '../restore/roll-up-space.js';
@@ -112,7 +113,10 @@ export async function rollUpChildren(
     }
     return children.map(({ label }, number) => ({ label, info: built[number] as BackupInfo }));
   } finally {
-    for (const { label } of children) await removeTree(join(paths.rollUps, label)).catch(() => {});
+    // Not by removing what is there: an exchange of three renames may have stopped with a child among it.
+    await settleRollUps(paths).catch((error) =>
+      context.log('warn', `${paths.rollUps} could not be cleared: ${asPgmonetaError(error).message}`),
+    );
   }
 }
 

@@ -16,11 +16,12 @@ const ASIDE = '.exchange';
 export async function settleRollUps(paths: ServerPaths): Promise<string[]> {
   const done: string[] = [];
   const names = await entries(paths.rollUps);
-  for (const label of names.filter(isBackupLabel)) {
+  for (const aside of names.filter((name) => name.endsWith(ASIDE))) {
+    const label = aside.slice(0, -ASIDE.length);
     const final = join(paths.backups, label);
-    // The new one stands aside, so what has the name in here is the backup as it was.
-    if (!names.includes(`${label}${ASIDE}`) || (await exists(final))) continue;
-    await renameDurable(join(paths.rollUps, label), final);
+    if (!isBackupLabel(label) || (await exists(final))) continue;
+    // The new one, whole, stands aside; what has the name in here, if it is still there, is the backup as it was.
+    await renameDurable(join(paths.rollUps, names.includes(label) ? label : aside), final);
     done.push(`gave backup ${label} its name back, which a roll-up that was cut off had taken`);
   }
   for (const name of await entries(paths.rollUps)) {
