@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
 import { makeDirectories } from '../repository/directories.js';
+import { removeTemporaries } from '../repository/durable.js';
 import { dropLease } from '../repository/leases.js';
 import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
@@ -88,6 +89,10 @@ export async function sweepRepository(baseDir: string, servers: readonly string[
   for (const server of servers) {
     const paths = serverPaths(baseDir, server);
     for (const directory of [paths.backups, paths.wal]) await makeDirectories(directory);
+    await removeTemporaries(
+      paths.root,
+      [paths.verified, paths.hotStandbys, paths.mode].map((path) => basename(path)),
+    );
     await removeTargetLocks(paths.root);
     await removeLeases(paths);
     await sweepServer(paths, server, log);

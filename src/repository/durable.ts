@@ -1,6 +1,6 @@
-import { rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncDirectory, writeFileDurable } from '../native/fs.js';
+import { readdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { removeTree, syncDirectory, writeFileDurable } from '../native/fs.js';
 import { makeDirectories } from './directories.js';
 
 /**
@@ -22,4 +22,22 @@ export async function renameDurable(from: string, to: string): Promise<void> {
 export async function writeTextDurable(path: string, text: string): Promise<void> {
   await makeDirectories(dirname(path));
   await writeFileDurable(path, text);
+}
+
+/** What {@link writeTextDurable} writes to before the rename: the name, the process, and a number. */
+const TEMPORARY = /^(.+)\.tmp-[0-9]+-[0-9]+$/;
+
+/**
+ * Removes what killed processes left of {@link writeTextDurable}. Only where nobody can be writing these files.
+ * @param names the files in `directory`; it need not be there
+ */
+export async function removeTemporaries(directory: string, names: readonly string[]): Promise<void> {
+  const entries = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  for (const entry of entries) {
+    const name = TEMPORARY.exec(entry)?.[1];
+    if (name !== undefined && names.includes(name)) await removeTree(join(directory, entry));
+  }
 }

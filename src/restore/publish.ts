@@ -2,7 +2,7 @@ import { lstat, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { removeTree, syncDirectory } from '../native/fs.js';
-import { renameDurable, writeTextDurable } from '../repository/durable.js';
+import { removeTemporaries, renameDurable, writeTextDurable } from '../repository/durable.js';
 import { controlOf } from './old-cluster.js';
 import { type PublicationGuard, requireLeftAlone, wasLeftAlone } from './publication-guard.js';
 import { buildingName, type TargetPlan } from './target.js';
@@ -70,6 +70,7 @@ export async function publish(plan: TargetPlan, existing: readonly string[], gua
  */
 export async function settlePublication(final: string): Promise<'none' | 'completed' | 'taken back'> {
   const journal = journalName(final);
+  await removeTemporaries(dirname(journal), [basename(journal)]);
   const text = await readFile(journal, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

@@ -72,6 +72,15 @@ describe('a publication cut short', () => {
     }
   });
 
+  it('that had no journal yet leaves no torn one', async () => {
+    await writeFile(`${journalName(plan.final)}.tmp-4711-0`, '{ "mov');
+    const other = `.${names()[0]}.other.tmp-1-1`;
+    await writeFile(join(root, other), '');
+    expect(await settlePublication(plan.final)).toBe('none');
+    expect(await readdir(root)).toEqual([other]);
+    expect(await settlePublication(join(root, 'not', 'there'))).toBe('none');
+  });
+
   it('is not settled over something that was put there since', async () => {
     await directory(plan.final, 'old');
     await build();
