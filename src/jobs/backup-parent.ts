@@ -2,7 +2,7 @@ import { clusterOf } from '../backup/cluster-of.js';
 import { type Parent, proveParent } from '../backup/incremental.js';
 import { chooseParent, type ParentCandidate, type ParentQuestion } from '../backup/parent.js';
 import { findUnsummarised, summariesMissing } from '../backup/summarised.js';
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError, type ErrorCode } from '../errors/index.js';
 import {
   connectServer,

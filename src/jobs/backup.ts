@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { BackupOutcome } from '../backup/describe.js';
 import type { Parent } from '../backup/incremental.js';
 import { takeBackup } from '../backup/take.js';
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
 import { readFacts } from '../postgres/index.js';

@@ -1,4 +1,4 @@
-import type { Configuration } from '../config/index.js';
+import type { Configuration } from '../config/of-server.js';
 import type { JobLogLevel, JobProgress, JsonObject } from './messages.js';
 
 /** Writes to the daemon's log. Fields are facts, never secrets. */

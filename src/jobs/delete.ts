@@ -1,4 +1,4 @@
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { PgmonetaError } from '../errors/index.js';
 import {
   describeMissing,

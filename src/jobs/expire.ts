@@ -1,4 +1,4 @@
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { listBackups, type StoredBackup } from '../repository/catalogue.js';
 import { FreedSpace } from '../repository/freed.js';

@@ -1,4 +1,4 @@
-import { type Configuration, type EffectiveServer, effectiveServer, hotStandbysOf } from '../config/index.js';
+import { type Configuration, type EffectiveServer, effectiveServer, hotStandbysOf } from '../config/of-server.js';
 import { isValid, listBackups } from '../repository/catalogue.js';
 import { readHotStandbys } from '../repository/hot-standbys.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { type EffectiveServer, type HotStandby, hotStandbysOf } from '../config/index.js';
+import { type EffectiveServer, type HotStandby, hotStandbysOf } from '../config/of-server.js';
 import { asPgmonetaError } from '../errors/index.js';
 import type { LockHandle } from '../native/fs.js';
 import { ancestorsOf } from '../repository/ancestors.js';

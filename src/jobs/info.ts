@@ -1,4 +1,4 @@
-import type { Configuration } from '../config/index.js';
+import type { Configuration } from '../config/of-server.js';
 import { Real } from '../management/json/index.js';
 import type { BackupInfo } from '../repository/backup-info.js';
 import { readComments } from '../repository/comments.js';

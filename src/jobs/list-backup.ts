@@ -1,4 +1,4 @@
-import type { Configuration } from '../config/index.js';
+import type { Configuration } from '../config/of-server.js';
 import { PgmonetaError } from '../errors/index.js';
 import { listBackups, type StoredBackup } from '../repository/catalogue.js';
 import { serverPaths } from '../repository/paths.js';

@@ -1,4 +1,4 @@
-import type { Configuration } from '../config/index.js';
+import type { Configuration } from '../config/of-server.js';
 import { asPgmonetaError, type ErrorCode, isErrorCode, PgmonetaError } from '../errors/index.js';
 import type { JsonObject } from '../management/json/index.js';
 

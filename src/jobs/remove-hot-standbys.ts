@@ -1,4 +1,4 @@
-import { type EffectiveServer, hotStandbysOf } from '../config/index.js';
+import { type EffectiveServer, hotStandbysOf } from '../config/of-server.js';
 import { asPgmonetaError } from '../errors/index.js';
 import { listBackups } from '../repository/catalogue.js';
 import { readHotStandbys, rememberHotStandbys } from '../repository/hot-standbys.js';

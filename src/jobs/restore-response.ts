@@ -1,4 +1,4 @@
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import type { ReuseReport } from '../native/restore.js';
 import { formatLsn } from '../postgres/types.js';
 import type { KnownBackup } from '../repository/catalogue.js';

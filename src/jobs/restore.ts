@@ -1,7 +1,7 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { PgmonetaError } from '../errors/index.js';
 import type { ReuseReport } from '../native/restore.js';
 import { ancestorsOf } from '../repository/ancestors.js';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { exchange, freeSpace, type LockHandle, removeTree } from '../native/fs.js';
 import type { BackupInfo } from '../repository/backup-info.js';

@@ -1,4 +1,4 @@
-import { type Configuration, type EffectiveServer, effectiveServer } from '../config/index.js';
+import { type Configuration, type EffectiveServer, effectiveServer } from '../config/of-server.js';
 import { type ErrorCode, PgmonetaError } from '../errors/index.js';
 import type { JsonObject } from './messages.js';
 import { optionalText } from './request.js';

@@ -1,4 +1,4 @@
-import { type Configuration, effectiveServer } from '../config/index.js';
+import { type Configuration, effectiveServer } from '../config/of-server.js';
 import { freeSpace } from '../native/fs.js';
 import { isValid, listBackups } from '../repository/catalogue.js';
 import { serverPaths } from '../repository/paths.js';

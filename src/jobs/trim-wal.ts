@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError } from '../errors/index.js';
 import type { TimelineId } from '../postgres/types.js';
 import { isKnown, type KnownBackup, listBackups, type StoredBackup } from '../repository/catalogue.js';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { EffectiveServer } from '../config/index.js';
+import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import type { LockHandle } from '../native/fs.js';
 import { isValid, type KnownBackup, listBackups } from '../repository/catalogue.js';
