@@ -6,10 +6,10 @@
  */
 import { execFileSync } from 'node:child_process';
 import os from 'node:os';
-import path from 'node:path';
-import { Failure, must, ROOT, script, seconds } from '../scripts/lib/run.mjs';
+import { script, seconds } from '../scripts/lib/run.mjs';
+import { begin } from './begin.mjs';
 import { median, medianCost } from './measure.mjs';
-import { megabytes, parseOptions, say, table } from './options.mjs';
+import { megabytes, say, table } from './options.mjs';
 
 const USAGE = `Usage: npm run bench:combine -- [--size MB] [--length N] [--changed PERCENT] [--rounds N] [--matrix]
   --size     size of the database in MB, default 1024
@@ -125,24 +125,18 @@ function reportRestores(lines) {
 }
 
 async function main() {
-  const options = parseOptions(process.argv.slice(2), {
-    size: { number: 1024, least: 16 },
-    length: { number: 3 },
-    changed: { number: 10 },
-    rounds: { number: 3 },
-    matrix: { switch: true },
-  });
-  if (!options) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
-  if (process.platform !== 'linux')
-    throw new Failure('the benchmark measures through /proc, which this system has not');
-  await must(process.execPath, [path.join(ROOT, 'scripts/setup.mjs'), '--servers', '--quiet'], { echo: true });
-  const { NO_REFEREES, referee } = await import('../test/support/referees.mjs');
-  const bin = referee(17)?.bin;
-  say(`${os.cpus().length} cores (${os.cpus()[0]?.model.trim()}), Node ${process.versions.node}`);
-  if (!bin) say(`no pg_combinebackup to compare with: ${NO_REFEREES}`);
+  const begun = await begin(
+    {
+      size: { number: 1024, least: 16 },
+      length: { number: 3 },
+      changed: { number: 10 },
+      rounds: { number: 3 },
+      matrix: { switch: true },
+    },
+    { usage: USAGE, peers: 'pg_combinebackup' },
+  );
+  if (begun === undefined) return 2;
+  const { options, bin } = begun;
   const [percents, lengths] = options.matrix
     ? [
         [1, 10, 50],

@@ -3,11 +3,10 @@
  * Benchmarks on PostgreSQL 17, side by side with pg_basebackup where it is installed: full backup, restore, verify.
  * Prints what was measured and asserts nothing.
  */
-import os from 'node:os';
-import path from 'node:path';
-import { Failure, must, ROOT, script, seconds } from '../scripts/lib/run.mjs';
+import { script, seconds } from '../scripts/lib/run.mjs';
+import { begin } from './begin.mjs';
 import { medianCost, residentSize } from './measure.mjs';
-import { megabytes, parseOptions, say } from './options.mjs';
+import { megabytes, say } from './options.mjs';
 
 const USAGE = `Usage: npm run bench [-- --size MB] [--rounds N] [--only VARIANT[,VARIANT...]]
   --size    size of the database in MB, default 2048
@@ -87,23 +86,17 @@ async function prepare(size) {
 }
 
 async function main() {
-  const options = parseOptions(process.argv.slice(2), {
-    size: { number: 2048, least: 16 },
-    rounds: { number: 3 },
-    only: { words: ['none', 'lz4', 'zstd-3', 'zstd-3 + aes-256-gcm'], several: true },
-  });
-  if (!options) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
-  if (process.platform !== 'linux')
-    throw new Failure('the benchmark measures through /proc, which this system has not');
-  await must(process.execPath, [path.join(ROOT, 'scripts/setup.mjs'), '--servers', '--quiet'], { echo: true });
-  const { NO_REFEREES, referee } = await import('../test/support/referees.mjs');
+  const begun = await begin(
+    {
+      size: { number: 2048, least: 16 },
+      rounds: { number: 3 },
+      only: { words: ['none', 'lz4', 'zstd-3', 'zstd-3 + aes-256-gcm'], several: true },
+    },
+    { usage: USAGE, peers: 'pg_basebackup' },
+  );
+  if (begun === undefined) return 2;
+  const { options, bin } = begun;
   const contest = await import('./contestants.mjs');
-  const judge = referee(17);
-  say(`${os.cpus().length} cores (${os.cpus()[0]?.model.trim()}), Node ${process.versions.node}`);
-  if (!judge) say(`no pg_basebackup to compare with: ${NO_REFEREES}`);
   const { scene, bytes } = await prepare(options.size);
   say(`idle daemon: ${megabytes(residentSize(scene.pgmoneta.pid ?? 0))} resident`);
   const folder = contest.peerFolder(scene);
@@ -112,13 +105,10 @@ async function main() {
   );
   const steps = variants.map((variant) => {
     const encrypted = variant.includes('aes');
-    const peers = judge && !encrypted;
+    const peers = bin && !encrypted;
     const canUnpack = variant === 'none' || contest.installed(variant === 'lz4' ? 'lz4' : 'zstd');
     return [
-      [
-        contest.productBackup(scene, variant),
-        ...(judge ? [contest.peerBackup(scene, judge.bin, folder, variant)] : []),
-      ],
+      [contest.productBackup(scene, variant), ...(bin ? [contest.peerBackup(scene, bin, folder, variant)] : [])],
       [contest.productRestore(scene, variant), ...(peers && canUnpack ? contest.peerRestores(folder, variant) : [])],
       [contest.productVerify(scene, variant)],
     ];

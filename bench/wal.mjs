@@ -7,9 +7,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { Failure, must, ROOT, script } from '../scripts/lib/run.mjs';
+import { script } from '../scripts/lib/run.mjs';
+import { begin } from './begin.mjs';
 import { below, measure, median } from './measure.mjs';
-import { parseOptions, say } from './options.mjs';
+import { say } from './options.mjs';
 
 const USAGE = `Usage: npm run bench:wal -- [--size MB] [--seconds N] [--clients N] [--rounds N] [--only PART]
   --size     WAL to catch up on, default 4096
@@ -287,25 +288,19 @@ async function memory(scene, servers) {
 }
 
 async function main() {
-  const options = parseOptions(process.argv.slice(2), {
-    size: { number: 4096 },
-    seconds: { number: 15 },
-    clients: { number: 8 },
-    rounds: { number: 1 },
-    only: { words: PARTS },
-  });
-  if (!options) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
-  if (process.platform !== 'linux')
-    throw new Failure('the benchmark measures through /proc, which this system has not');
-  await must(process.execPath, [path.join(ROOT, 'scripts/setup.mjs'), '--servers', '--quiet'], { echo: true });
-  const { NO_REFEREES, referee } = await import('../test/support/referees.mjs');
+  const begun = await begin(
+    {
+      size: { number: 4096 },
+      seconds: { number: 15 },
+      clients: { number: 8 },
+      rounds: { number: 1 },
+      only: { words: PARTS },
+    },
+    { usage: USAGE, peers: 'pg_receivewal and pgbench' },
+  );
+  if (begun === undefined) return 2;
+  const { options, bin } = begun;
   const { Scene } = await import('../test/support/scene.mjs');
-  const bin = referee(17)?.bin;
-  if (!bin) say(`no pg_receivewal and pgbench to compare with: ${NO_REFEREES}`);
-  say(`${os.cpus().length} cores (${os.cpus()[0]?.model.trim()}), Node ${process.versions.node}`);
   const settings = {
     max_wal_size: '16GB',
     checkpoint_timeout: '1h',

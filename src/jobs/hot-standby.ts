@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { type EffectiveServer, type HotStandby, hotStandbysOf } from '../config/of-server.js';
 import { asPgmonetaError } from '../errors/index.js';
 import type { LockHandle } from '../native/fs.js';
+import type { BackupChain } from '../native/restore.js';
 import { ancestorsOf } from '../repository/ancestors.js';
 import { isValid, type KnownBackup, listBackups } from '../repository/catalogue.js';
 import { type KnownHotStandby, readHotStandbys, rememberHotStandbys } from '../repository/hot-standbys.js';
@@ -9,6 +10,7 @@ import { leaseBackups } from '../repository/leases.js';
 import { lockPatiently } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { type CopyOutcome, updateCopy } from '../restore/hot-standby.js';
+import { openChain } from '../restore/open-chain.js';
 import type { Job, JobContext } from './context.js';
 import type { JsonObject } from './messages.js';
 import { CATALOGUE_PATIENCE } from './remove-backup.js';
@@ -58,7 +60,7 @@ export async function updateHotStandbys(
   const held: LockHandle[] = [];
   try {
     held.push(await lockPatiently(paths.hotStandbyLock, 'exclusive', what, 'HOT_STANDBY', patience, signal));
-    const chosen = await choose(paths, what, signal);
+    const chosen = await choose(paths, what, context);
     if (chosen === undefined) return [];
     held.push(chosen.lease);
     for (const index of standbys.keys()) {
@@ -83,10 +85,16 @@ interface Chosen {
   readonly backup: KnownBackup;
   readonly ancestors: readonly KnownBackup[];
   readonly lease: LockHandle;
+  /** Opens them once for all directories. */
+  readonly chain: () => Promise<BackupChain>;
 }
 
 /** The newest valid backup with what it builds upon, leased. */
-async function choose(paths: ServerPaths, what: string, signal: AbortSignal): Promise<Chosen | undefined> {
+async function choose(
+  paths: ServerPaths,
+  what: string,
+  { masterSecret, signal }: JobContext,
+): Promise<Chosen | undefined> {
   const patience = CATALOGUE_PATIENCE;
   const catalogue = await lockPatiently(paths.catalogueLock, 'shared', what, 'HOT_STANDBY', patience, signal);
   try {
@@ -95,7 +103,13 @@ async function choose(paths: ServerPaths, what: string, signal: AbortSignal): Pr
     if (backup === undefined) return undefined;
     const ancestors = ancestorsOf(backups, backup, false);
     const labels = [backup, ...ancestors].map(({ label }) => label);
-    return { backup, ancestors, lease: await leaseBackups(paths, labels, what, 'HOT_STANDBY') };
+    const lease = await leaseBackups(paths, labels, what, 'HOT_STANDBY');
+    let opened: Promise<BackupChain> | undefined;
+    const chain = (): Promise<BackupChain> => {
+      opened ??= openChain({ backup, ancestors, masterSecret, allowMixedChecksums: false });
+      return opened;
+    };
+    return { backup, ancestors, lease, chain };
   } finally {
     catalogue.release();
   }
@@ -105,7 +119,7 @@ async function updateOne(
   server: EffectiveServer,
   standbys: readonly HotStandby[],
   index: number,
-  { backup, ancestors }: Chosen,
+  { backup, ancestors, chain }: Chosen,
   keepTouched: boolean,
   context: JobContext,
 ): Promise<HotStandbyOutcome> {
@@ -128,8 +142,8 @@ async function updateOne(
       backup,
       ancestors,
       baseDir: context.configuration.main.base_dir,
+      chain,
       workers: workerCount(server.workers, availableParallelism()),
-      masterSecret: context.masterSecret,
       keepTouched,
       signal: context.signal,
       onProgress: share,

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { PgmonetaError } from '../errors/index.js';
 import { readBackupHeader } from '../native/manifest.js';
-import { planRestore } from '../native/restore.js';
+import { BackupChain } from '../native/restore.js';
 import { listWal, type ScanReport, scanWal, type WalFacts } from '../native/wal-scan.js';
 import { formatLsn, type Lsn, parseLsn, segmentNumber, segmentStart } from '../postgres/types.js';
 import { ancestorsOf } from '../repository/ancestors.js';
@@ -218,7 +218,8 @@ async function openArchive(
   let segmentSize = own.wal.segmentSize;
   if (systemIdentifier === undefined || segmentSize === undefined) {
     const ancestors = ancestorsOf(await listBackups(paths), own.backup, true);
-    const plan = await planRestore([own.directory, ...ancestors.map(({ directory }) => directory)], { masterSecret });
+    const directories = [own.directory, ...ancestors.map(({ directory }) => directory)];
+    const plan = await (await BackupChain.open(directories, { masterSecret })).plan();
     systemIdentifier ??= plan.systemIdentifier;
     segmentSize ??= plan.walSegmentSize ?? sized.archive.segmentSize;
   }

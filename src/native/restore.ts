@@ -46,9 +46,7 @@ export interface ClusterBase {
 }
 
 /** What is restored where. */
-export interface RestoreOptions extends BackupKeys {
-  /** Directories `<base_dir>/<server>/backup/<label>`: the backup, then what it builds on, down to the full one. */
-  readonly backups: readonly string[];
+export interface RestoreOptions {
   /** The data directory; absent or empty. */
   readonly target: string;
   /** One for each tablespace of the backup that is not in place. */
@@ -59,8 +57,6 @@ export interface RestoreOptions extends BackupKeys {
   readonly allowUnproven?: boolean | undefined;
   /** Look at page checksums on the way; faults are warnings. */
   readonly checkPages?: boolean | undefined;
-  /** Accept a chain in which page checksums were enabled between two backups. */
-  readonly allowMixedChecksums?: boolean | undefined;
   readonly existing?: ExistingCluster | undefined;
 }
 
@@ -147,10 +143,14 @@ export interface RestorePlan {
   readonly warnings: readonly string[];
 }
 
+interface NativeChain {
+  plan(): Promise<RestorePlan>;
+  restore(options: object, job: NativeJob): Promise<RestoreReport>;
+  compare(options: object, job: NativeJob): Promise<ReuseReport>;
+}
+
 interface RestoreAddon {
-  planRestore(directories: readonly string[], keys: object, allowMixedChecksums: boolean): Promise<RestorePlan>;
-  restoreBackup(options: object, job: NativeJob): Promise<RestoreReport>;
-  compareRestore(options: object, job: NativeJob): Promise<ReuseReport>;
+  openChain(directories: readonly string[], keys: object, allowMixedChecksums: boolean): Promise<NativeChain>;
 }
 
 const addon = () => loadAddon<RestoreAddon>();
@@ -165,55 +165,73 @@ export function keysOf(keys: BackupKeys): object {
   };
 }
 
-/**
- * Computes what restoring a backup will write. Without its key the sizes of an encrypted full backup are told as far as
- * lists have them.
- * @param directories of the backup and of what it builds on, down to the full one
- * @throws PgmonetaError IO, CORRUPT when the lists of a backup cannot be read, or, naming backup and file, when they do
- * not belong together or something that is needed is missing
- */
-export function planRestore(
-  directories: readonly string[],
-  options: { readonly masterSecret?: Buffer | undefined; readonly allowMixedChecksums?: boolean } = {},
-): Promise<RestorePlan> {
-  const { masterSecret, allowMixedChecksums } = options;
-  return native(() => addon().planRestore(directories, keysOf({ masterSecret }), allowMixedChecksums ?? false));
+/** How a chain is opened. */
+export interface ChainOptions extends BackupKeys {
+  /** Accept that page checksums were enabled between two backups. */
+  readonly allowMixedChecksums?: boolean | undefined;
 }
 
 /**
- * Restores a backup: every file is read once, checked against the strongest proof at hand and written; those of which
- * the newest backup has only changed blocks are combined on the way. The control file comes last, when all else is on
- * disk.
- * @throws PgmonetaError USAGE when the target is not empty or a key or destination is missing; CORRUPT with the damaged
- * files; IO; NO_SPACE; CANCELLED. The target then has no control file, and is the caller's to remove.
+ * A backup with all that it builds on. Its lists are read once, whatever is done with it: a large cluster has millions
+ * of entries. Nothing that it is made of may be removed while it is in use.
  */
-export function restoreBackup(options: RestoreOptions, control: JobControl = {}): Promise<RestoreReport> {
-  const order = orderOf(options);
-  return runJob(control, (job) => addon().restoreBackup(order, job));
-}
+export class BackupChain {
+  readonly #native: NativeChain;
 
-/**
- * Finds out what a restore beside an existing cluster would keep and what it would write. Nothing is changed; what has
- * no known digest is read from the backup up to its first difference.
- * @throws PgmonetaError USAGE without an existing cluster; as {@link restoreBackup}
- */
-export function compareRestore(options: RestoreOptions, control: JobControl = {}): Promise<ReuseReport> {
-  const order = orderOf(options);
-  return runJob(control, (job) => addon().compareRestore(order, job));
+  private constructor(opened: NativeChain) {
+    this.#native = opened;
+  }
+
+  /**
+   * Reads the lists of a backup and of what it builds on and checks that they belong together.
+   * @param directories `<base_dir>/<server>/backup/<label>` of the backup, then of what it builds on, down to the full one
+   * @throws PgmonetaError IO, CORRUPT when lists cannot be read, or, naming backup and file, when they do not belong
+   * together or something that is needed is missing; USAGE when a chain is encrypted and its key is missing
+   */
+  static async open(directories: readonly string[], options: ChainOptions = {}): Promise<BackupChain> {
+    const allowMixedChecksums = options.allowMixedChecksums ?? false;
+    return new BackupChain(await native(() => addon().openChain(directories, keysOf(options), allowMixedChecksums)));
+  }
+
+  /**
+   * Computes what restoring the backup will write. Without its key the sizes of an encrypted full backup are told as far
+   * as lists have them.
+   * @throws PgmonetaError IO, CORRUPT when a file of which no list tells the size cannot be read
+   */
+  plan(): Promise<RestorePlan> {
+    return native(() => this.#native.plan());
+  }
+
+  /**
+   * Restores the backup: every file is read once, checked against the strongest proof at hand and written; those of
+   * which it has only changed blocks are combined on the way. The control file comes last, when all else is on disk.
+   * @throws PgmonetaError USAGE when the target is not empty or a key or destination is missing; CORRUPT with the
+   * damaged files; IO; NO_SPACE; CANCELLED. The target then has no control file, and is the caller's to remove.
+   */
+  restore(options: RestoreOptions, control: JobControl = {}): Promise<RestoreReport> {
+    const order = orderOf(options);
+    return runJob(control, (job) => this.#native.restore(order, job));
+  }
+
+  /**
+   * Finds out what a restore beside an existing cluster would keep and what it would write. Nothing is changed; what has
+   * no known digest is read from the backup up to its first difference.
+   * @throws PgmonetaError USAGE without an existing cluster; as {@link restore}
+   */
+  compare(options: RestoreOptions, control: JobControl = {}): Promise<ReuseReport> {
+    const order = orderOf(options);
+    return runJob(control, (job) => this.#native.compare(order, job));
+  }
 }
 
 /** The options as the addon takes them. */
-function orderOf(options: RestoreOptions): object {
-  const { backups, target, workers, allowUnproven, checkPages, allowMixedChecksums, existing } = options;
+function orderOf({ target, tablespaces, workers, allowUnproven, checkPages, existing }: RestoreOptions): object {
   return {
-    backups,
     target,
-    tablespaces: options.tablespaces.map(({ oid, directory, link }) => ({ oid, directory, link })),
-    keys: keysOf(options),
+    tablespaces: tablespaces.map(({ oid, directory, link }) => ({ oid, directory, link })),
     workers,
     allowUnproven: allowUnproven ?? false,
     checkPages: checkPages ?? false,
-    allowMixedChecksums: allowMixedChecksums ?? false,
     ...(existing === undefined ? {} : { existing }),
   };
 }

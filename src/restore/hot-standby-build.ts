@@ -1,15 +1,8 @@
 import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { freeSpace } from '../native/fs.js';
-import {
-  type ClusterBase,
-  compareRestore,
-  type ExistingCluster,
-  type RestoreOptions,
-  type RestorePlan,
-} from '../native/restore.js';
+import type { BackupChain, ClusterBase, ExistingCluster, RestoreOptions, RestorePlan } from '../native/restore.js';
 import type { KnownBackup } from '../repository/catalogue.js';
-import { cipherOfCode } from '../repository/codes.js';
 import { type CopyPaths, entriesOf, tablespaceLinks } from './hot-standby-paths.js';
 import type { TablespacePlace } from './hot-standby-places.js';
 import { type CopyState, digestOf } from './hot-standby-state.js';
@@ -57,15 +50,18 @@ async function tooSmall(
 }
 
 /** What a restore beside the last copy writes; undefined when there is none. */
-export async function writtenBeside(wanted: RestoreOptions, signal: AbortSignal): Promise<Written | undefined> {
+export async function writtenBeside(
+  chain: BackupChain,
+  wanted: RestoreOptions,
+  signal: AbortSignal,
+): Promise<Written | undefined> {
   if (wanted.existing === undefined) return undefined;
-  const { written } = await compareRestore(wanted, { signal });
+  const { written } = await chain.compare(wanted, { signal });
   return new Map(written.map(({ oid, bytes }) => [oid, bytes]));
 }
 
-/** What a copy is made of. */
-export interface CopySource extends Pick<RestoreOptions, 'masterSecret' | 'workers'> {
-  readonly backup: KnownBackup;
+/** How a copy is made. */
+export interface CopyMeans extends Pick<RestoreOptions, 'workers'> {
   /** What the backup builds on, its parent first. */
   readonly ancestors: readonly KnownBackup[];
 }
@@ -75,20 +71,16 @@ export interface CopySource extends Pick<RestoreOptions, 'masterSecret' | 'worke
  * @param known of the last copy; undefined when somebody has started or changed it
  */
 export async function copyRestore(
-  { backup, ancestors, masterSecret, workers }: CopySource,
+  { ancestors, workers }: CopyMeans,
   paths: CopyPaths,
   places: readonly TablespacePlace[],
   known: CopyState | undefined,
 ): Promise<RestoreOptions> {
-  const encryption = cipherOfCode(backup.info.encryption);
   const existing = await existingCopy(paths, ancestors, known);
   return {
-    backups: [backup, ...ancestors].map(({ directory }) => directory),
     target: paths.building,
     tablespaces: places,
     workers,
-    ...(masterSecret === undefined ? {} : { masterSecret }),
-    ...(encryption === undefined || encryption === 'none' ? {} : { encryption }),
     ...(existing === undefined ? {} : { existing }),
   };
 }

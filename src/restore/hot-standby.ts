@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { HotStandby, TablespaceMapping } from '../config/index.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
-import { planRestore, type RestoreOptions, type RestoreReport, restoreBackup } from '../native/restore.js';
+import type { BackupChain, RestoreOptions, RestoreReport } from '../native/restore.js';
 import type { KnownBackup } from '../repository/catalogue.js';
 import { makeDirectories } from '../repository/directories.js';
 import { checkCopySpace, copyRestore, writtenBeside } from './hot-standby-build.js';
@@ -37,8 +37,9 @@ export interface CopyOrder {
   /** What the backup builds on, its parent first; leased by the caller like the backup itself. */
   readonly ancestors: readonly KnownBackup[];
   readonly baseDir: string;
+  /** Opens the two; asked for when the copy is not of that backup yet. */
+  readonly chain: () => Promise<BackupChain>;
   readonly workers: number;
-  readonly masterSecret: Buffer | undefined;
   /** Leave a copy alone that somebody has started or changed since it was made: no new backup asks for it. */
   readonly keepTouched: boolean;
   readonly signal: AbortSignal;
@@ -74,8 +75,8 @@ export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
   if (known !== undefined && known.backup >= backup.label) return nothingDone('current', known.backup);
   if (known === undefined && order.keepTouched && (await entriesOf(paths.copy)).length > 0)
     return nothingDone('kept', '');
-  const directories = [backup, ...order.ancestors].map(({ directory }) => directory);
-  const sizes = await planRestore(directories, { masterSecret: order.masterSecret });
+  const chain = await order.chain();
+  const sizes = await chain.plan();
   await refuseForeign(paths, sizes.systemIdentifier);
   const control = await controlDigest(paths.copy);
   const placesOrder = { ...order, paths, mappings: standby.mappings, tablespaces: backup.info.tablespaces };
@@ -86,8 +87,8 @@ export async function updateCopy(order: CopyOrder): Promise<CopyOutcome> {
   try {
     await discard(paths, places, false);
     const wanted = await copyRestore(order, paths, places, known);
-    await checkCopySpace(paths, places, sizes, () => writtenBeside(wanted, order.signal));
-    const { report, stamp } = await build(order, paths, wanted);
+    await checkCopySpace(paths, places, sizes, () => writtenBeside(chain, wanted, order.signal));
+    const { report, stamp } = await build(order, chain, paths, wanted);
     await writeState(paths.nextState, await stateOf(order, paths, places, stamp));
     const dropped = (await ownTablespaces(paths)).filter(({ place }) => !places.some((one) => one.place === place));
     order.signal.throwIfAborted();
@@ -160,11 +161,12 @@ async function systemIdentifierOf(dataDirectory: string): Promise<string | undef
 /** @returns what the restore made, and when: what is written later, as overrides are, is not of the backup */
 async function build(
   order: CopyOrder,
+  chain: BackupChain,
   paths: CopyPaths,
   wanted: RestoreOptions,
 ): Promise<{ readonly report: RestoreReport; readonly stamp: bigint }> {
   const { signal, onProgress, standby } = order;
-  const report = await restoreBackup(wanted, {
+  const report = await chain.restore(wanted, {
     signal,
     onProgress: ({ bytesDone, bytesTotal }) => onProgress(bytesDone, bytesTotal),
   });

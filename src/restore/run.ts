@@ -2,19 +2,11 @@ import { access, chmod, readFile, rm, stat, unlink, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { PgmonetaError } from '../errors/index.js';
 import { freeSpace, syncTree } from '../native/fs.js';
-import {
-  compareRestore,
-  planRestore,
-  type RestoreOptions,
-  type RestoreReport,
-  type ReuseReport,
-  restoreBackup,
-} from '../native/restore.js';
-import type { KnownBackup } from '../repository/catalogue.js';
-import { cipherOfCode } from '../repository/codes.js';
+import type { BackupChain, RestoreOptions, RestoreReport, ReuseReport } from '../native/restore.js';
 import { writeTextDurable } from '../repository/durable.js';
 import { deltaWarnings, existingOf, giveTree, writtenDemands } from './delta.js';
 import { checkExchange } from './old-cluster.js';
+import { type ChainSource, openChain } from './open-chain.js';
 import { finalOf, type Place, type PlaceOrder, placeOf, requireSameCluster, unsettled } from './place.js';
 import type { Position } from './position.js';
 import { journalName, publish, settlePublication } from './publish.js';
@@ -24,11 +16,7 @@ import { checkTargets, removeLeftovers } from './target.js';
 import { copyWal, type WalOrder } from './wal.js';
 
 /** What is to be restored, and where to. */
-export interface RestoreOrder extends PlaceOrder {
-  /** What the backup builds on, its parent first and a full backup last; empty for a full backup. */
-  readonly ancestors: readonly KnownBackup[];
-  /** Accept that page checksums were enabled between two backups of the chain. */
-  readonly allowMixedChecksums: boolean;
+export interface RestoreOrder extends PlaceOrder, ChainSource {
   readonly position: Position;
   /** WAL from after the backup; undefined when what the backup brings is all that is needed. */
   readonly wal: WalOrder | undefined;
@@ -38,7 +26,6 @@ export interface RestoreOrder extends PlaceOrder {
   readonly force: boolean;
   /** Threads; at least 1. */
   readonly workers: number;
-  readonly masterSecret: Buffer | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, total: number) => void;
   /** Bytes of WAL that were copied, and all that are. */
@@ -59,6 +46,7 @@ export interface RestoreResult {
 
 /** Everything that is decided before a byte is written. */
 interface RestorePlan extends Place {
+  readonly chain: BackupChain;
   readonly settings: RecoverySettings;
   readonly existing: readonly string[];
   readonly fileSystems: readonly FileSystemDemand[];
@@ -74,8 +62,9 @@ async function planRestoreOrder(order: RestoreOrder, rehearsal: boolean): Promis
   const own = [old?.directory ?? [], old?.tablespaces.map(({ directory }) => directory) ?? []].flat();
   const existing = await checkTargets(target, order.force, own);
   if (old !== undefined) await checkExchange(old, existing);
-  const { masterSecret, allowMixedChecksums } = order;
-  const sizes = await planRestore(directoriesOf(order), { masterSecret, allowMixedChecksums });
+  const { backup, ancestors, masterSecret, allowMixedChecksums } = order;
+  const chain = await openChain({ backup, ancestors, masterSecret, allowMixedChecksums });
+  const sizes = await chain.plan();
   if (old !== undefined) requireSameCluster(old, order.backup.label, sizes.systemIdentifier);
   const ofTablespace = (oid: string): number => sizes.tablespaces.find((entry) => entry.oid === oid)?.bytes ?? 0;
   const walBytes = (order.wal?.segments.length ?? 0) * (order.wal?.segmentSize ?? 0);
@@ -83,7 +72,8 @@ async function planRestoreOrder(order: RestoreOrder, rehearsal: boolean): Promis
     { directory: target.final, bytes: sizes.baseBytes + walBytes },
     ...target.tablespaces.map((entry) => ({ directory: entry.final, bytes: ofTablespace(entry.oid) })),
   ];
-  return { ...place, settings, existing, ...(await provideSpace(order, place, whole, walBytes, rehearsal)) };
+  const space = await provideSpace(order, chain, place, whole, walBytes, rehearsal);
+  return { ...place, chain, settings, existing, ...space };
 }
 
 /**
@@ -92,6 +82,7 @@ async function planRestoreOrder(order: RestoreOrder, rehearsal: boolean): Promis
  */
 async function provideSpace(
   order: RestoreOrder,
+  chain: BackupChain,
   place: Place,
   whole: readonly SpaceDemand[],
   walBytes: number,
@@ -107,16 +98,11 @@ async function provideSpace(
     if (fileSystems !== undefined) return { fileSystems, reuse: undefined };
   }
   const { signal, onCompareProgress } = order;
-  const reuse = await compareRestore(nativeOrder(order, place), {
+  const reuse = await chain.compare(nativeOrder(order, place), {
     signal,
     onProgress: ({ bytesDone, bytesTotal }) => onCompareProgress(bytesDone, bytesTotal),
   });
   return { fileSystems: await check(writtenDemands(place.target, reuse, walBytes)), reuse };
-}
-
-/** Newest first. */
-function directoriesOf({ backup, ancestors }: RestoreOrder): readonly string[] {
-  return [backup, ...ancestors].map(({ directory }) => directory);
 }
 
 /** What a restore would make, and what it would take. */
@@ -170,10 +156,7 @@ export async function runRestore(order: RestoreOrder): Promise<RestoreResult> {
 
 /** The order as the core takes it. */
 function nativeOrder(order: RestoreOrder, { target, old }: Place): RestoreOptions {
-  const encryption = cipherOfCode(order.backup.info.encryption);
   return {
-    backups: directoriesOf(order),
-    allowMixedChecksums: order.allowMixedChecksums,
     target: target.building,
     tablespaces: target.tablespaces.map((entry) => ({
       oid: entry.oid,
@@ -182,8 +165,6 @@ function nativeOrder(order: RestoreOrder, { target, old }: Place): RestoreOption
       link: entry.link,
     })),
     workers: order.workers,
-    ...(order.masterSecret === undefined ? {} : { masterSecret: order.masterSecret }),
-    ...(encryption === undefined || encryption === 'none' ? {} : { encryption }),
     ...(old === undefined ? {} : { existing: existingOf(old) }),
   };
 }
@@ -191,7 +172,7 @@ function nativeOrder(order: RestoreOrder, { target, old }: Place): RestoreOption
 async function writeCluster(order: RestoreOrder, plan: RestorePlan): Promise<RestoreReport> {
   const { target, old, settings } = plan;
   const { building } = target;
-  const report = await restoreBackup(nativeOrder(order, plan), {
+  const report = await plan.chain.restore(nativeOrder(order, plan), {
     signal: order.signal,
     onProgress: ({ bytesDone, bytesTotal }) => order.onProgress(bytesDone, bytesTotal),
   });

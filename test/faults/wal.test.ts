@@ -155,10 +155,8 @@ describe('between server and daemon', () => {
     proxy.changeOnce = change;
     for (let n = 0; n < 3; n++) await write(scene, 50);
     await until('the fault having been made', () => proxy.changeOnce === undefined);
-    await until(
-      'the receiver having begun anew',
-      () => readFileSync(scene.pgmoneta.log, 'utf8').slice(log).includes('is not received'),
-      { timeout: 30_000 },
+    await until('the receiver having begun anew', () =>
+      readFileSync(scene.pgmoneta.log, 'utf8').slice(log).includes('is not received'),
     );
     await streaming(scene);
     await caughtUp(scene.server, scene.pgmoneta);

@@ -343,9 +343,7 @@ describe('a second copy', () => {
       expect((await walStatus(pgmoneta)).WalStreaming).toBe(true);
       rmSync(shipping);
       renameSync(`${shipping}-away`, shipping);
-      await until('the copy being complete again', async () => equal(await caughtUp(server, pgmoneta)), {
-        timeout: 30_000,
-      });
+      await until('the copy being complete again', async () => equal(await caughtUp(server, pgmoneta)));
     } finally {
       await scene.close();
     }

@@ -234,6 +234,8 @@ async function initialise(server) {
     max_replication_slots: 10,
     wal_level: 'replica',
     shared_buffers: '64MB',
+    // A server that is killed leaves its shared memory behind: below its own directory, that goes with it.
+    dynamic_shared_memory_type: 'mmap',
     ...options.settings,
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key} = '${String(value).replaceAll("'", "''")}'`);

@@ -161,15 +161,11 @@ impl From<&BindingExisting> for Existing {
 /// What is restored where.
 #[napi(object)]
 pub struct BindingRestoreOptions {
-    /// The backup and what it builds on, newest first.
-    pub backups: Vec<String>,
     pub target: String,
     pub tablespaces: Vec<BindingDestination>,
-    pub keys: BindingKeys,
     pub workers: u32,
     pub allow_unproven: Option<bool>,
     pub check_pages: Option<bool>,
-    pub allow_mixed_checksums: Option<bool>,
     pub existing: Option<BindingExisting>,
 }
 
@@ -358,66 +354,64 @@ impl From<RestorePlan> for BindingRestorePlan {
     }
 }
 
-fn chain_options(allow_mixed_checksums: Option<bool>) -> ChainOptions {
-    ChainOptions {
-        allow_mixed_checksums: allow_mixed_checksums.unwrap_or(false),
-        roll_up: false,
-    }
+/// A chain of backups, its lists read and checked.
+#[napi]
+pub struct NativeChain {
+    chain: Arc<Chain>,
 }
 
-/// Computes what a restore of a chain of backups, newest first, will write.
-#[napi(js_name = "planRestore")]
-pub fn start_plan_restore(
+/// Opens a chain of backups, newest first.
+#[napi(js_name = "openChain")]
+pub fn start_open_chain(
     directories: Vec<String>,
     keys: BindingKeys,
-    allow_mixed_checksums: Option<bool>,
-) -> napi::Result<AsyncTask<Task<BindingRestorePlan>>> {
+    allow_mixed_checksums: bool,
+) -> napi::Result<AsyncTask<Task<NativeChain>>> {
     let keys = Keys::try_from(keys).map_err(|error| crate::error::to_napi(&error))?;
-    let options = chain_options(allow_mixed_checksums);
+    let options = ChainOptions {
+        allow_mixed_checksums,
+        roll_up: false,
+    };
     Ok(Task::start(move || {
-        let chain = Chain::open(&directories, &keys, options)?;
-        plan(&chain).map(BindingRestorePlan::from)
+        let chain = Arc::new(Chain::open(&directories, &keys, options)?);
+        Ok(NativeChain { chain })
     }))
 }
 
-/// An order as the core takes it.
-fn order_of(options: BindingRestoreOptions) -> Result<(Vec<String>, Keys, ChainOptions, RestoreOptions)> {
-    let order = RestoreOptions::try_from(&options)?;
-    let keys = Keys::try_from(options.keys)?;
-    Ok((
-        options.backups,
-        keys,
-        chain_options(options.allow_mixed_checksums),
-        order,
-    ))
-}
+#[napi]
+impl NativeChain {
+    /// Computes what a restore will write.
+    #[napi]
+    pub fn plan(&self) -> AsyncTask<Task<BindingRestorePlan>> {
+        let chain = Arc::clone(&self.chain);
+        Task::start(move || plan(&chain).map(BindingRestorePlan::from))
+    }
 
-/// Restores a backup; `job` cancels and counts.
-#[napi(js_name = "restoreBackup")]
-pub fn start_restore(
-    options: BindingRestoreOptions,
-    job: &NativeJob,
-) -> napi::Result<AsyncTask<Task<BindingRestoreReport>>> {
-    let order = order_of(options).map_err(|error| crate::error::to_napi(&error))?;
-    let job = Arc::clone(&job.job);
-    Ok(Task::start(move || {
-        let (directories, keys, chain_options, order) = &order;
-        let chain = Chain::open(directories, keys, *chain_options)?;
-        restore(&chain, order, &job).map(BindingRestoreReport::from)
-    }))
-}
+    /// Restores the newest backup; `job` cancels and counts.
+    #[napi]
+    pub fn restore(
+        &self,
+        options: BindingRestoreOptions,
+        job: &NativeJob,
+    ) -> napi::Result<AsyncTask<Task<BindingRestoreReport>>> {
+        let order = RestoreOptions::try_from(&options).map_err(|error| crate::error::to_napi(&error))?;
+        let (chain, job) = (Arc::clone(&self.chain), Arc::clone(&job.job));
+        Ok(Task::start(move || {
+            restore(&chain, &order, &job).map(BindingRestoreReport::from)
+        }))
+    }
 
-/// Finds out what a restore would take from the existing cluster and what it would write.
-#[napi(js_name = "compareRestore")]
-pub fn start_compare(
-    options: BindingRestoreOptions,
-    job: &NativeJob,
-) -> napi::Result<AsyncTask<Task<BindingReuse>>> {
-    let order = order_of(options).map_err(|error| crate::error::to_napi(&error))?;
-    let job = Arc::clone(&job.job);
-    Ok(Task::start(move || {
-        let (directories, keys, chain_options, order) = &order;
-        let chain = Chain::open(directories, keys, *chain_options)?;
-        compare(&chain, order, &job).map(BindingReuse::from)
-    }))
+    /// Finds out what a restore would take from the existing cluster and what it would write.
+    #[napi]
+    pub fn compare(
+        &self,
+        options: BindingRestoreOptions,
+        job: &NativeJob,
+    ) -> napi::Result<AsyncTask<Task<BindingReuse>>> {
+        let order = RestoreOptions::try_from(&options).map_err(|error| crate::error::to_napi(&error))?;
+        let (chain, job) = (Arc::clone(&self.chain), Arc::clone(&job.job));
+        Ok(Task::start(move || {
+            compare(&chain, &order, &job).map(BindingReuse::from)
+        }))
+    }
 }

@@ -10,7 +10,7 @@ import { deleteJob } from '../../../src/jobs/delete.js';
 import { expireJob } from '../../../src/jobs/expire.js';
 import { expungeJob, retainJob } from '../../../src/jobs/retain.js';
 import { exchange } from '../../../src/native/fs.js';
-import { restoreBackup } from '../../../src/native/restore.js';
+import { BackupChain } from '../../../src/native/restore.js';
 import { ancestorsOf } from '../../../src/repository/ancestors.js';
 import { type KnownBackup, listBackups } from '../../../src/repository/catalogue.js';
 import { labelOf } from '../../../src/repository/label.js';
@@ -158,7 +158,8 @@ class Life {
       expect(backup.info.keep, `${what}: ${backup.label} is retained`).toBe(this.retained.has(backup.label));
       const target = path.join(this.base, 'restored');
       const backups = [backup, ...ancestorsOf(all, backup, false)].map(({ directory }) => directory);
-      await restoreBackup({ backups, target, tablespaces: [], workers: 1, masterSecret });
+      const chain = await BackupChain.open(backups, { masterSecret });
+      await chain.restore({ target, tablespaces: [], workers: 1 });
       const wanted = contentOf(this.taken.get(backup.label) as Snapshot);
       for (const [name, bytes] of wanted) {
         const same = readFileSync(path.join(target, name)).equals(bytes);

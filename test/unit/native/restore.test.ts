@@ -1,7 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { compareRestore, type JobProgress, planRestore, restoreBackup } from '../../../src/native/restore.js';
+import {
+  BackupChain,
+  type ChainOptions,
+  type JobControl,
+  type JobProgress,
+  type RestoreOptions,
+} from '../../../src/native/restore.js';
 import { storedBackup } from './stored-backup.js';
 
 let backup: ReturnType<typeof storedBackup>;
@@ -11,16 +17,17 @@ beforeEach(() => {
 afterEach(() => backup.remove());
 
 const target = (): string => join(backup.root, 'restored');
+const open = (options: ChainOptions = {}) => BackupChain.open([backup.directory], options);
+const restore = async (options: RestoreOptions, control: JobControl = {}) => (await open()).restore(options, control);
 const order = () => ({
-  backups: [backup.directory],
   target: target(),
   tablespaces: [{ oid: '16384', name: 'fast', directory: join(backup.root, 'fast'), link: '/srv/fast' }],
   workers: 2,
 });
 
-describe('planRestore', () => {
+describe('the plan', () => {
   test('tells what will be written where', async () => {
-    const plan = await planRestore([backup.directory]);
+    const plan = await (await open()).plan();
     expect(plan).toMatchObject({
       label: '20260102030405',
       files: 5,
@@ -40,15 +47,15 @@ describe('planRestore', () => {
   });
 
   test('refuses what is no backup', async () => {
-    await expect(planRestore([join(backup.root, 'none')])).rejects.toMatchObject({ code: 'IO' });
-    await expect(planRestore([backup.root])).rejects.toMatchObject({ code: 'CORRUPT' });
+    await expect(BackupChain.open([join(backup.root, 'none')])).rejects.toMatchObject({ code: 'IO' });
+    await expect(BackupChain.open([backup.root])).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 });
 
-describe('restoreBackup', () => {
+describe('a restore', () => {
   test('writes the cluster and counts', async () => {
     const seen: JobProgress[] = [];
-    const report = await restoreBackup(order(), { onProgress: (progress) => seen.push(progress) });
+    const report = await restore(order(), { onProgress: (progress) => seen.push(progress) });
     expect(report).toMatchObject({ files: 5, unproven: 0, damagedPages: 0, warnings: [] });
     for (const [path, bytes] of backup.files) {
       const place = path.startsWith('pg_tblspc/16384/')
@@ -67,7 +74,7 @@ describe('restoreBackup', () => {
     const bytes = readFileSync(place);
     bytes[100] = 0;
     writeFileSync(place, bytes);
-    await expect(restoreBackup(order())).rejects.toMatchObject({
+    await expect(restore(order())).rejects.toMatchObject({
       code: 'CORRUPT',
       message: expect.stringContaining('base/1/1259'),
       context: { path: place },
@@ -79,18 +86,18 @@ describe('restoreBackup', () => {
   test('stops when it is told to', async () => {
     const controller = new AbortController();
     controller.abort();
-    await expect(restoreBackup(order(), { signal: controller.signal })).rejects.toMatchObject({ code: 'CANCELLED' });
+    await expect(restore(order(), { signal: controller.signal })).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(existsSync(join(target(), 'global/pg_control'))).toBe(false);
   });
 
   test('refuses orders that cannot be carried out', async () => {
-    await expect(restoreBackup({ ...order(), workers: 0 })).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(restoreBackup({ ...order(), tablespaces: [] })).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(restoreBackup({ ...order(), encryption: 'rot13' })).rejects.toMatchObject({ code: 'USAGE' });
-    await expect(restoreBackup({ ...order(), masterSecret: Buffer.alloc(3) })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(restore({ ...order(), workers: 0 })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(restore({ ...order(), tablespaces: [] })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(open({ encryption: 'rot13' })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(open({ masterSecret: Buffer.alloc(3) })).rejects.toMatchObject({ code: 'USAGE' });
     mkdirSync(target());
     writeFileSync(join(target(), 'mine'), '');
-    await expect(restoreBackup(order())).rejects.toMatchObject({
+    await expect(restore(order())).rejects.toMatchObject({
       code: 'USAGE',
       message: expect.stringContaining(target()),
     });
@@ -110,13 +117,13 @@ describe('beside a cluster that is there', () => {
   });
 
   test('what is right is linked, and the comparison says so before', async () => {
-    await restoreBackup(order());
+    await restore(order());
     writeFileSync(join(target(), 'PG_VERSION'), '15\n');
     writeFileSync(join(target(), 'surplus'), 'four');
-    const planned = await compareRestore(upon());
+    const planned = await (await open()).compare(upon());
     expect(existsSync(join(backup.root, 'again'))).toBe(false);
     const seen: JobProgress[] = [];
-    const report = await restoreBackup(upon(), { onProgress: (progress) => seen.push(progress) });
+    const report = await restore(upon(), { onProgress: (progress) => seen.push(progress) });
     expect(report.reuse).toEqual(planned);
     expect(planned).toMatchObject({
       kept: { files: 2, bytes: (3 << 20) + 8192 },
@@ -131,17 +138,17 @@ describe('beside a cluster that is there', () => {
   });
 
   test('a backup that it was made of is told by its directory', async () => {
-    await restoreBackup(order());
+    await restore(order());
     const stamp = BigInt(Date.now()) * 1_000_000n;
-    const known = await restoreBackup(upon({ backup: backup.directory, stamp }));
+    const known = await restore(upon({ backup: backup.directory, stamp }));
     expect(known.warnings).toEqual([]);
     rmSync(join(backup.root, 'again'), { recursive: true });
     rmSync(join(backup.root, 'again-fast'), { recursive: true });
-    const unknown = await restoreBackup(upon({ backup: backup.root, stamp }));
+    const unknown = await restore(upon({ backup: backup.root, stamp }));
     expect(unknown.warnings).toEqual([expect.stringContaining('is not in the chain')]);
   });
 
   test('there has to be one to compare with', async () => {
-    await expect(compareRestore(order())).rejects.toMatchObject({ code: 'USAGE' });
+    await expect((await open()).compare(order())).rejects.toMatchObject({ code: 'USAGE' });
   });
 });

@@ -11,7 +11,7 @@ mod tree;
 
 pub use hasher::{Digest, DigestKind, DigestValue};
 pub use hex::{from_hex, to_hex};
-pub use tree::{Blake3Pieces, PieceHash, blake3_piece};
+pub use tree::{Blake3Pieces, PieceCheck, PieceHash, blake3_piece};
 
 /// CRC-32C of `data`, PostgreSQL's and iSCSI's (initial value and final xor all ones).
 #[must_use]

@@ -4,6 +4,8 @@
 //! its size is a subtree of it; the values of the subtrees are merged to the digest of the whole, which is the
 //! same as `b3sum` of the file.
 
+use std::sync::Arc;
+
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
 
 /// The hash of one piece of a file.
@@ -84,12 +86,68 @@ impl Blake3Pieces {
     }
 }
 
+/// Compares a file with the values of its pieces while it is read from its beginning to its end. Whole pieces may be
+/// left out: each is proved by itself.
+#[derive(Debug, Clone)]
+pub struct PieceCheck {
+    piece: u64,
+    size: u64,
+    values: Arc<[[u8; 32]]>,
+    hasher: blake3::Hasher,
+}
+
+impl PieceCheck {
+    /// For a file of `size` bytes with these values, of pieces of `piece` bytes: see [`blake3_piece`].
+    #[must_use]
+    pub fn new(values: Arc<[[u8; 32]]>, piece: u64, size: u64) -> Self {
+        Self {
+            piece,
+            size,
+            values,
+            hasher: blake3::Hasher::new(),
+        }
+    }
+
+    /// Whether nothing is left to be proved when the file was read to `offset`, and a piece may be left out.
+    #[must_use]
+    pub fn is_between(&self, offset: u64) -> bool {
+        offset.is_multiple_of(self.piece) || offset == self.size
+    }
+
+    /// Takes the bytes that follow at `offset`; false when they complete a piece that is not what it should be, or
+    /// go beyond the end.
+    #[must_use]
+    pub fn update(&mut self, mut offset: u64, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let start = offset - offset % self.piece;
+            let end = (start + self.piece).min(self.size);
+            if offset >= end {
+                return false;
+            }
+            if offset == start {
+                self.hasher = blake3::Hasher::new();
+                self.hasher.set_input_offset(start);
+            }
+            let (part, rest) = bytes.split_at((end - offset).min(bytes.len() as u64) as usize);
+            self.hasher.update(part);
+            (offset, bytes) = (offset + part.len() as u64, rest);
+            let value = usize::try_from(start / self.piece)
+                .ok()
+                .and_then(|index| self.values.get(index));
+            if offset == end && value != Some(&self.hasher.finalize_non_root()) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::super::{crc32c, crc32c_append, crc32c_combine};
-    use super::{Blake3Pieces, PieceHash, blake3_piece};
+    use super::{Arc, Blake3Pieces, PieceCheck, PieceHash, blake3_piece};
 
     fn by_pieces(data: &[u8], piece: usize) -> [u8; 32] {
         let mut merge = Blake3Pieces::new();
@@ -124,6 +182,29 @@ mod tests {
         mixed.push(PieceHash::Whole([0; 32]));
         mixed.push(PieceHash::Part([0; 32]));
         assert_eq!(mixed.finish(), None);
+    }
+
+    #[test]
+    fn pieces_are_proved_one_by_one() {
+        let data: Vec<u8> = (0..10_000u32).map(|value| (value % 251) as u8).collect();
+        let value = |(index, part): (usize, &[u8])| match blake3_piece(index as u64 * 4096, part, false) {
+            PieceHash::Part(value) | PieceHash::Whole(value) => value,
+        };
+        let values: Arc<[[u8; 32]]> = data.chunks(4096).enumerate().map(value).collect();
+        let check = || PieceCheck::new(Arc::clone(&values), 4096, 10_000);
+        assert!(check().update(0, &data));
+        // the second one is left out, and what is read comes in parts
+        let mut parts = check();
+        assert!(parts.update(0, &data[..4096]) && parts.is_between(4096) && parts.is_between(8192));
+        assert!(parts.update(8192, &data[8192..9000]) && !parts.is_between(9000));
+        assert!(parts.update(9000, &data[9000..]) && parts.is_between(10_000));
+        let mut damaged = data.clone();
+        damaged[5000] ^= 1;
+        assert!(!check().update(0, &damaged));
+        assert!(check().update(8192, &damaged[8192..]) && !check().update(4096, &damaged[4096..8192]));
+        // bytes of another place, and more than there should be
+        assert!(!check().update(4096, &data[..4096]));
+        assert!(!check().update(0, &[&data[..], &[0]].concat()));
     }
 
     proptest! {

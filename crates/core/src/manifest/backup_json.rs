@@ -13,6 +13,12 @@ use std::path::{Path, PathBuf};
 /// Longest header: a backup may have thousands of tablespaces.
 const MAX_HEADER: usize = 16 * 1024 * 1024;
 const VERSION: &[u8] = b"{ \"Version\": 1,";
+/// Longest record: the values of [`MAX_PIECES`] pieces, and names.
+const MAX_RECORD: usize = 512 * 1024;
+/// Most pieces of which values are kept.
+pub const MAX_PIECES: u64 = 4096;
+/// Plain bytes of a piece, but for the last one of a file.
+pub const PIECE: u64 = 1 << 20;
 
 /// One regular file of the image and where it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,9 @@ pub struct StoredFile {
     pub mode: u32,
     /// BLAKE3 of the plain bytes.
     pub blake3: [u8; 32],
+    /// Of a large file of changed blocks: what BLAKE3 has as the value of each subtree of [`PIECE`] bytes. They make
+    /// the digest of the whole, and prove each piece by itself. Empty where they are not known.
+    pub pieces: Vec<[u8; 32]>,
     /// Label of the backup whose stored file this is a hard link to.
     pub linked: Option<String>,
 }
@@ -142,6 +151,11 @@ impl<W: Write> BackupJsonWriter<W> {
         out.push(b'"');
         if let Some(blocks) = file.block_length {
             out.extend_from_slice(format!(", \"BlockLength\": {blocks}").as_bytes());
+        }
+        if !file.pieces.is_empty() {
+            out.extend_from_slice(b", \"Pieces\": \"");
+            text::push_hex(out, file.pieces.as_flattened());
+            out.push(b'"');
         }
         if let Some(label) = &file.linked {
             out.extend_from_slice(b", \"Linked\": ");
@@ -261,6 +275,7 @@ struct Line {
     block_length: Option<u32>,
     mode: Option<u32>,
     blake3: Option<String>,
+    pieces: Option<String>,
     linked: Option<String>,
 }
 
@@ -270,6 +285,13 @@ fn plain_or_encoded(plain: Option<String>, encoded: Option<String>) -> Option<Ve
         (None, Some(hex)) => text::unhex(hex.as_bytes()),
         _ => None,
     }
+}
+
+/// The values of pieces, one behind the other.
+fn values(hex: &str) -> Option<Vec<[u8; 32]>> {
+    let bytes = text::unhex(hex.as_bytes())?;
+    let (values, rest) = bytes.as_chunks::<32>();
+    (rest.is_empty() && !values.is_empty()).then(|| values.to_vec())
 }
 
 impl Line {
@@ -292,6 +314,10 @@ impl Line {
             _ => {
                 let stored = plain_or_encoded(self.stored, self.encoded_stored);
                 let blake3 = self.blake3.and_then(|hex| text::unhex(hex.as_bytes()));
+                let pieces = match self.pieces {
+                    None => Vec::new(),
+                    Some(hex) => values(&hex).ok_or_else(|| lacks("Pieces"))?,
+                };
                 Ok(BackupRecord::File(StoredFile {
                     path,
                     stored: text::clean_path(&stored.ok_or_else(|| lacks("Stored"))?)?,
@@ -302,6 +328,7 @@ impl Line {
                     blake3: blake3
                         .and_then(|bytes| bytes.try_into().ok())
                         .ok_or_else(|| lacks("Blake3"))?,
+                    pieces,
                     linked: self.linked,
                 }))
             }
@@ -381,7 +408,7 @@ impl<R: Read> BackupJsonReader<R> {
     /// `IO`; `CORRUPT` with the line.
     pub fn next_record(&mut self) -> Result<Option<BackupRecord>> {
         while self.section != Section::Done {
-            let Some(line) = self.lines.next(MAX_LINE)? else {
+            let Some(line) = self.lines.next(MAX_RECORD)? else {
                 return Err(self
                     .lines
                     .bad("is the last one, but the document does not end there: it is truncated"));
@@ -438,6 +465,7 @@ mod tests {
             block_length: linked.map(|_| 131_072),
             mode: 0o600,
             blake3: [7; 32],
+            pieces: linked.map_or_else(Vec::new, |_| vec![[9; 32]; 4096]),
             linked: linked.map(str::to_owned),
         }
     }

@@ -54,6 +54,7 @@ impl Lists<'_> {
                 mode: record.mode,
                 block_length: record.block_length,
                 blake3: record.blake3,
+                pieces: record.pieces,
                 linked: self.linked.filter(|_| record.linked).map(str::to_owned),
             })?;
         }

@@ -31,6 +31,8 @@ pub struct FileRecord {
     pub linked: bool,
     /// BLAKE3 of the plain bytes.
     pub blake3: [u8; 32],
+    /// Of a large file of changed blocks: the values of its pieces.
+    pub pieces: Vec<[u8; 32]>,
     /// SHA-512 of the stored bytes.
     pub sha512: [u8; 64],
     /// The checksum that the manifest should have; no bytes when it is to have none.
@@ -47,17 +49,19 @@ impl FileRecord {
         out.extend_from_slice(&self.stored_size.to_le_bytes());
         out.extend_from_slice(&self.mode.to_le_bytes());
         out.extend_from_slice(&self.block_length.unwrap_or(NO_LENGTH).to_le_bytes());
+        out.extend_from_slice(&(self.pieces.len() as u32).to_le_bytes());
         out.extend_from_slice(&[u8::from(self.linked), checksum.len() as u8]);
         out.extend_from_slice(&self.blake3);
         out.extend_from_slice(&self.sha512);
         out.extend_from_slice(checksum);
+        out.extend_from_slice(self.pieces.as_flattened());
         out.extend_from_slice(&self.path);
         out.extend_from_slice(&self.stored);
     }
 }
 
 /// Bytes of a record before checksum and names.
-const FIXED: usize = 2 + 2 + 8 + 8 + 4 + 4 + 2 + 32 + 64;
+const FIXED: usize = 2 + 2 + 8 + 8 + 4 + 4 + 4 + 2 + 32 + 64;
 
 /// Stands for no block length; no file has so many blocks.
 const NO_LENGTH: u32 = u32::MAX;
@@ -169,16 +173,18 @@ impl JournalReader {
             .read_exact(&mut fixed)
             .map_err(|error| failed(&error))?;
         let (path_len, stored_len) = (number::<2>(&fixed, 0) as usize, number::<2>(&fixed, 2) as usize);
-        let checksum_len = usize::from(fixed[29]);
-        let mut rest = vec![0; checksum_len + path_len + stored_len];
+        let pieces_len = number::<4>(&fixed, 28) as usize * 32;
+        let checksum_len = usize::from(fixed[33]);
+        let mut rest = vec![0; checksum_len + pieces_len + path_len + stored_len];
         self.reader
             .read_exact(&mut rest)
             .map_err(|error| failed(&error))?;
         self.position += (FIXED + rest.len()) as u64;
-        let (checksum, names) = rest.split_at(checksum_len);
+        let (checksum, rest) = rest.split_at(checksum_len);
+        let (pieces, names) = rest.split_at(pieces_len);
         let (mut blake3, mut sha512) = ([0; 32], [0; 64]);
-        blake3.copy_from_slice(&fixed[30..62]);
-        sha512.copy_from_slice(&fixed[62..126]);
+        blake3.copy_from_slice(&fixed[34..66]);
+        sha512.copy_from_slice(&fixed[66..130]);
         Ok(Some(FileRecord {
             path: names[..path_len].to_vec(),
             stored: names[path_len..].to_vec(),
@@ -186,8 +192,9 @@ impl JournalReader {
             stored_size: number::<8>(&fixed, 12),
             mode: number::<4>(&fixed, 20) as u32,
             block_length: Some(number::<4>(&fixed, 24) as u32).filter(|length| *length != NO_LENGTH),
-            linked: fixed[28] != 0,
+            linked: fixed[32] != 0,
             blake3,
+            pieces: pieces.as_chunks().0.to_vec(),
             sha512,
             checksum: DigestValue::new(checksum).ok_or_else(|| {
                 Error::new(crate::Code::Internal, "the journal of received files is damaged")
@@ -217,6 +224,7 @@ mod tests {
             block_length: (name == "b").then_some(9),
             linked: name == "c",
             blake3: [1; 32],
+            pieces: vec![[7; 32]; name.len() * 3 - 3],
             sha512: [2; 64],
             checksum: DigestValue::new(&[3; 4]).unwrap(),
         }

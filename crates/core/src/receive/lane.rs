@@ -6,8 +6,10 @@ use super::journal::FileRecord;
 use super::naming::Place;
 use super::output::Output;
 use super::shared::Shared;
+use crate::block::whole_path;
 use crate::codec::{Assembler, Codec, CodecSpec, EncodedFrame};
 use crate::digest::{Blake3Pieces, Digest, DigestKind, DigestValue, PieceHash, crc32c_combine};
+use crate::manifest::{MAX_PIECES, PIECE};
 use crate::{Code, Error, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -57,8 +59,16 @@ struct State {
     crc: u32,
     serial: Option<Digest>,
     hash: Blake3Pieces,
+    /// Of a file of changed blocks: the value of each frame.
+    pieces: Option<Vec<[u8; 32]>>,
     /// Stored bytes that the progress knows of.
     counted: u64,
+}
+
+/// Whether a restore may want parts of a file, each with its own proof: frames are the pieces then.
+fn keeps_pieces(shared: &Shared, place: &Place, size: u64) -> bool {
+    let piece = shared.buffers.size() as u64;
+    piece == PIECE && size.div_ceil(piece) <= MAX_PIECES && whole_path(&place.path).is_some()
 }
 
 impl Lane {
@@ -89,6 +99,7 @@ impl Lane {
             crc: 0,
             serial,
             hash: Blake3Pieces::new(),
+            pieces: keeps_pieces(shared, &place, size).then(Vec::new),
             counted: 0,
         };
         Ok(Self {
@@ -151,6 +162,9 @@ impl Lane {
     fn take_turn(&self, shared: &Shared, state: &mut State, mut due: Ready) -> Result<()> {
         state.crc = crc32c_combine(state.crc, due.crc, due.len);
         state.hash.push(due.hash);
+        if let (Some(pieces), PieceHash::Part(value)) = (&mut state.pieces, due.hash) {
+            pieces.push(value);
+        }
         if let (Some(digest), Some(plain)) = (&mut state.serial, &due.plain) {
             digest.update(&plain[..due.len]);
         }
@@ -208,6 +222,7 @@ impl Lane {
             block_length: self.block_length.get().copied(),
             linked: false,
             blake3,
+            pieces: state.pieces.unwrap_or_default(),
             sha512: stored.sha512,
             checksum,
         };

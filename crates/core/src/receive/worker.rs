@@ -177,6 +177,7 @@ impl Worker {
             block_length: None,
             linked: false,
             blake3,
+            pieces: Vec::new(),
             sha512: [0; 64],
             checksum: checksum.ok_or_else(|| Error::new(Code::Internal, "a digest of no bytes"))?,
             path: place.path,

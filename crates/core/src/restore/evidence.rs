@@ -4,6 +4,7 @@ use super::inventory::BackupFile;
 use crate::digest::{DigestKind, DigestValue};
 use crate::manifest::ChecksumAlgorithm;
 use crate::{Code, Error, Result};
+use std::sync::Arc;
 
 /// The strongest proof at hand for one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum Evidence {
     Plain(DigestKind, DigestValue),
     /// SHA-512 of the stored bytes, for files that no list of plain bytes names.
     Stored(DigestValue),
+    /// BLAKE3 of each piece of the plain bytes: what is read of the file is proved, what is not wanted need not be read.
+    Pieces(Arc<[[u8; 32]]>),
     /// The file is made of others, and each of those is proved when it is read.
     Sources,
     /// Nothing.
@@ -32,6 +35,7 @@ impl Evidence {
         match self {
             Self::Plain(kind, _) => kind.size(),
             Self::Stored(_) => 1,
+            Self::Pieces(_) => DigestKind::Blake3.size(),
             Self::Sources | Self::None => 0,
         }
     }
@@ -66,6 +70,12 @@ impl BackupFile {
             Evidence::None | Evidence::Sources => return Ok(()),
             Evidence::Plain(kind, expected) => (kind.name(), expected, plain),
             Evidence::Stored(expected) => ("sha512 of the stored bytes", expected, stored),
+            Evidence::Pieces(_) => {
+                return Err(Error::new(
+                    Code::Internal,
+                    "pieces are proved where they are read",
+                ));
+            }
         };
         match found {
             Some(found) if found == *expected => Ok(()),

@@ -4,13 +4,14 @@ use super::evidence::Evidence;
 use super::facts::BackupFacts;
 use super::inventory::{BackupFile, Inventory, ManifestFacts, StoredTablespace, split_tablespace};
 use super::suffix::Wrapping;
-use crate::digest::{DigestKind, DigestValue};
+use crate::digest::{Blake3Pieces, DigestKind, DigestValue, PieceHash};
 use crate::manifest::{
-    BackupJsonReader, BackupRecord, ChecksumAlgorithm, HashListReader, PgManifestReader, StoredFile,
+    BackupJsonReader, BackupRecord, ChecksumAlgorithm, HashListReader, PIECE, PgManifestReader, StoredFile,
 };
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Reads `backup.json`, checks it against its line in `backup.sha512` and against PostgreSQL's manifest.
 ///
@@ -71,6 +72,7 @@ fn entry(inventory: &mut Inventory, file: &StoredFile) -> Result<BackupFile> {
                 "the file {path} is said to be stored as {stored}, which is no name for it"
             ))
         })?;
+    let pieces = pieces_of(file)?;
     Ok(BackupFile {
         path: file.path.clone().into_boxed_slice(),
         tablespace,
@@ -82,7 +84,26 @@ fn entry(inventory: &mut Inventory, file: &StoredFile) -> Result<BackupFile> {
         sources: None,
         evidence: DigestValue::new(&file.blake3)
             .map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value)),
+        pieces,
     })
+}
+
+/// The values of the pieces, which have to make the digest of the whole.
+fn pieces_of(file: &StoredFile) -> Result<Option<Arc<[[u8; 32]]>>> {
+    if file.pieces.is_empty() {
+        return Ok(None);
+    }
+    let mut whole = Blake3Pieces::new();
+    for value in &file.pieces {
+        whole.push(PieceHash::Part(*value));
+    }
+    if file.pieces.len() as u64 != file.size.div_ceil(PIECE) || whole.finish() != Some(file.blake3) {
+        let path = file.path.escape_ascii();
+        return Err(Error::corrupt(format!(
+            "the pieces of {path} do not make its digest"
+        )));
+    }
+    Ok(Some(file.pieces.as_slice().into()))
 }
 
 /// The tablespace with this OID, which the first of its files tells the directory of.

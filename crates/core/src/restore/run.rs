@@ -80,6 +80,7 @@ pub fn restore(chain: &Chain, options: &RestoreOptions, job: &Job) -> Result<Res
     let inventory = chain.inventory();
     check(inventory, options)?;
     chain.check_key()?;
+    chain.forget_warnings();
     let target = Target::new(&options.target, &options.tablespaces, inventory)?;
     let reuse = match &options.existing {
         Some(existing) => Some(Reusing::of(

@@ -8,10 +8,10 @@ use crate::Result;
 use crate::block::{BlockShape, IncrementalHeader, is_incremental, page_checksum};
 use crate::cipher::{CipherMode, MasterSecret, Sealer};
 use crate::codec::{Assembler, Codec, CodecSpec, EncodedFrame, FrameEncoder};
-use crate::digest::DigestKind;
+use crate::digest::{DigestKind, PieceHash, blake3_piece};
 use crate::manifest::{
-    BackupJsonWriter, ChecksumAlgorithm, HashListWriter, ManifestFile, PgManifestWriter, PlainListWriter,
-    StoredFile, WalRange,
+    BackupJsonWriter, ChecksumAlgorithm, HashListWriter, ManifestFile, PIECE, PgManifestWriter,
+    PlainListWriter, StoredFile, WalRange,
 };
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -63,6 +63,17 @@ pub fn keys() -> Keys {
         secret: Some(secret()),
         ..Keys::default()
     }
+}
+
+/// What proves the pieces of a large file; lists have that of files whose names end in 5.
+fn pieces_of(path: &[u8], bytes: &[u8]) -> Vec<[u8; 32]> {
+    if !path.ends_with(b"5") || bytes.len() as u64 <= PIECE {
+        return Vec::new();
+    }
+    let value = |(index, part): (usize, &[u8])| match blake3_piece(index as u64 * PIECE, part, false) {
+        PieceHash::Part(value) | PieceHash::Whole(value) => value,
+    };
+    bytes.chunks(PIECE as usize).enumerate().map(value).collect()
 }
 
 /// Pages with right checksums, half of each filled.
@@ -326,6 +337,7 @@ impl Fixture {
                 block_length: self.block_length(file, bytes),
                 mode: 0o600,
                 blake3: *blake3::hash(bytes).as_bytes(),
+                pieces: pieces_of(file, bytes),
                 linked: None,
             };
             writer.file(&record).unwrap();

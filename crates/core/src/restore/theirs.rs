@@ -145,6 +145,7 @@ fn take(inventory: &Inventory, tree: &mut Tree, path: &[u8]) -> Option<BackupFil
                 block_length: None,
                 sources: None,
                 evidence: Evidence::None,
+                pieces: None,
             });
         }
     }
@@ -261,6 +262,7 @@ fn match_rest(inventory: &mut Inventory, tree: Tree, listed: bool) -> Result<()>
             block_length: None,
             sources: None,
             evidence: digest.map_or(Evidence::None, Evidence::Stored),
+            pieces: None,
         });
     }
     Ok(())

@@ -5,8 +5,8 @@ use crate::Code;
 use crate::block::changed_blocks as changed;
 use crate::cipher::CipherMode;
 use crate::codec::{Assembler, Codec, CodecSpec, FrameEncoder};
-use crate::digest::DigestKind;
-use crate::manifest::{BackupJsonReader, BackupRecord, PlainListReader};
+use crate::digest::{Blake3Pieces, DigestKind, PieceHash};
+use crate::manifest::{BackupJsonReader, BackupRecord, PIECE, PlainListReader};
 use crate::receive::{BlockShape, Options, Receiver};
 use crate::tar::testing::add_file;
 use std::os::unix::fs::MetadataExt;
@@ -393,6 +393,21 @@ fn files_of_changed_blocks_tell_what_a_restore_makes_of_them() {
             .map(|(name, _, blocks)| ((*name).to_owned(), *blocks))
             .collect();
         assert_eq!(lengths, expected);
+        let mut with_pieces = 0;
+        for file in stored_files(directory.path()) {
+            let size = codec.frame_size(0) as u64;
+            let is_large = file.block_length.is_some() && file.size > size && size == PIECE;
+            assert_eq!(!file.pieces.is_empty(), is_large, "{codec:?}");
+            if is_large {
+                let mut whole = Blake3Pieces::new();
+                for value in &file.pieces {
+                    whole.push(PieceHash::Part(*value));
+                }
+                assert_eq!(whole.finish(), Some(file.blake3));
+                with_pieces += 1;
+            }
+        }
+        assert_eq!(with_pieces > 0, codec.frame_size(0) as u64 == PIECE, "{codec:?}");
     }
 }
 

@@ -360,6 +360,11 @@ impl Chain {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Begins anew with what is odd: the files are about to be opened for something else.
+    pub(crate) fn forget_warnings(&self) {
+        *self.remarks() = Remarks::default();
+    }
+
     /// What was odd in the files that were opened so far.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let remarks = self.remarks();
@@ -485,6 +490,7 @@ impl Standing<'_> {
             block_length: None,
             sources: None,
             evidence: Evidence::None,
+            pieces: None,
         };
         Ok(Source::over(stream, entry))
     }

@@ -13,6 +13,7 @@ use crate::digest::{DigestKind, DigestValue};
 use crate::manifest::HashListReader;
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// What a byte costs in about a tenth of a nanosecond: decoded, as a plain one in BLAKE3, as a stored one in SHA-512.
 const DECODING: u64 = 10;
@@ -51,13 +52,17 @@ enum Proof {
 }
 
 impl Proof {
-    fn of(evidence: &Evidence) -> Self {
-        if let Evidence::Plain(DigestKind::Blake3, value) = evidence
+    fn of(file: &BackupFile) -> Self {
+        if let Some(values) = &file.pieces {
+            // whatever little of it is wanted can be proved by itself
+            return Self::Other(Box::new(Evidence::Pieces(Arc::clone(values))));
+        }
+        if let Evidence::Plain(DigestKind::Blake3, value) = &file.evidence
             && let Ok(digest) = value.as_bytes().try_into()
         {
             return Self::Blake3(digest);
         }
-        Self::Other(Box::new(evidence.clone()))
+        Self::Other(Box::new(file.evidence.clone()))
     }
 }
 
@@ -70,7 +75,7 @@ impl Piece {
             wrapping: file.wrapping,
             size: file.size,
             stored_size: file.stored_size,
-            proof: Proof::of(&file.evidence),
+            proof: Proof::of(file),
             empty: incremental.then(|| empty_truncation(file)).flatten(),
             cut: u32::MAX,
             stored: None,
@@ -86,9 +91,10 @@ impl Piece {
         }
     }
 
-    /// Whether it has frames enough that some of them may be passed over.
+    /// Whether it has frames enough that some of them may be passed over, and no values of pieces to prove the rest.
     fn has_frames(&self) -> bool {
-        self.wrapping.codec == Codec::Zstd && self.size.is_some_and(|size| size > 2 * FRAME)
+        let by_pieces = matches!(&self.proof, Proof::Other(other) if matches!(**other, Evidence::Pieces(_)));
+        !by_pieces && self.wrapping.codec == Codec::Zstd && self.size.is_some_and(|size| size > 2 * FRAME)
     }
 
     /// Whether proving it by its stored bytes is the cheaper way, when `frames` of its frames have to be decoded.
@@ -116,6 +122,7 @@ impl Piece {
             block_length: None,
             sources: None,
             evidence: self.evidence(),
+            pieces: None,
         }
     }
 }

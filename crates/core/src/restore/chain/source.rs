@@ -3,9 +3,11 @@
 use super::super::evidence::Evidence;
 use super::super::inventory::BackupFile;
 use super::super::source::{PlainStream, StoredBackup};
-use crate::digest::Digest;
+use crate::digest::{Digest, PieceCheck};
+use crate::manifest::PIECE;
 use crate::{Code, Error, Result};
 use std::io::{self, Read};
+use std::sync::Arc;
 
 /// Largest buffer of an open source: a frame of a stored file is decoded straight into it.
 const BUFFER: u64 = 1 << 20;
@@ -15,7 +17,9 @@ pub struct Source {
     stream: PlainStream,
     file: BackupFile,
     digest: Option<Digest>,
-    /// Whether stored bytes are the proof, so that those that nobody wants need not be decoded.
+    /// Proves what is read piece by piece, where that is its evidence.
+    pieces: Option<PieceCheck>,
+    /// Whether stored bytes or pieces are the proof, so that what nobody wants need not be decoded.
     passing: bool,
     buffer: Vec<u8>,
     start: usize,
@@ -37,10 +41,19 @@ impl Source {
     /// Reads the plain bytes of a file.
     pub fn over(stream: PlainStream, file: BackupFile) -> Self {
         let size = file.size.unwrap_or(BUFFER).clamp(512, BUFFER) as usize;
+        let pieces = match &file.evidence {
+            Evidence::Pieces(values) => Some(PieceCheck::new(
+                Arc::clone(values),
+                PIECE,
+                file.size.unwrap_or_default(),
+            )),
+            _ => None,
+        };
         Self {
             stream,
             digest: file.evidence.plain_kind().map(Digest::new),
-            passing: matches!(file.evidence, Evidence::Stored(_)),
+            passing: pieces.is_some() || matches!(file.evidence, Evidence::Stored(_)),
+            pieces,
             file,
             buffer: vec![0; size],
             start: 0,
@@ -65,14 +78,24 @@ impl Source {
 
     /// Passes over what is stored, up to an offset that lies behind the buffer, as far as that goes without decoding.
     fn pass_to(&mut self, offset: u64) -> Result<()> {
-        while self.passing && self.read < offset {
+        while self.passing && self.read < offset && self.is_between() {
             let passed = self.stream.reader.pass_over(offset - self.read);
             match passed.map_err(|error| Error::reading(&self.stream.path, &error))? {
                 0 => break,
                 count => self.count(count)?,
             }
+            if !self.is_between() {
+                return Err(self.bad("its frames are not those that were stored"));
+            }
         }
         Ok(())
+    }
+
+    /// Whether no piece was begun that has to be read to its end.
+    fn is_between(&self) -> bool {
+        self.pieces
+            .as_ref()
+            .is_none_or(|pieces| pieces.is_between(self.read))
     }
 
     /// Reads on when nothing is left in the buffer; false at the end of the file.
@@ -85,6 +108,13 @@ impl Source {
                     self.count(count as u64)?;
                     if let Some(digest) = &mut self.digest {
                         digest.update(&self.buffer[..count]);
+                    }
+                    let begin = self.read - count as u64;
+                    if let Some(pieces) = &mut self.pieces
+                        && !pieces.update(begin, &self.buffer[..count])
+                    {
+                        let end = self.read;
+                        return Err(self.bad(&format!("its bytes {begin} to {end} have another blake3")));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -134,11 +164,21 @@ impl Source {
         Ok(count)
     }
 
-    /// Reads the file to its end and compares it with everything that is known about it.
+    /// Reads the file to its end and compares it with everything that is known about it; where pieces prove it, to the
+    /// end of the one that was begun.
     ///
     /// # Errors
     /// As reading; `CORRUPT` when it is not the file that the backup took.
     pub fn finish(mut self) -> Result<()> {
+        if self.pieces.is_some() {
+            while !self.is_between() {
+                self.start = self.end;
+                if !self.fill()? {
+                    return Err(self.short());
+                }
+            }
+            return Ok(());
+        }
         loop {
             self.start = self.end;
             self.pass_to(u64::MAX)?;

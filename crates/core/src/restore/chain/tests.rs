@@ -170,6 +170,14 @@ fn blocks_that_were_cut_off_are_zeros_and_that_is_told() {
         "{:?}",
         report.warnings
     );
+    // of an opened chain that was used before, too
+    let chain = open(&directories(&history, 2)).unwrap();
+    let stored = &history.backups[2].stored;
+    for _ in 0..2 {
+        stored.clear();
+        let again = restore(&chain, &options(stored, 1), &Job::default()).unwrap();
+        assert_eq!(again.warnings, report.warnings);
+    }
 }
 
 #[test]

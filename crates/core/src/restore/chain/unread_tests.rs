@@ -1,10 +1,12 @@
 //! What is not read of a chain, or read and not decoded: it is proved all the same.
 
+use super::super::Evidence;
 use super::super::testing::Form;
 use super::history::History;
 use super::pieces::Piece;
 use super::tests::{FORMS, ZSTD, assert_refused, assert_restores, directories, failure, open};
 use crate::Code;
+use crate::codec::Codec;
 
 #[test]
 fn files_without_blocks_are_known_from_the_list_and_not_read() {
@@ -61,14 +63,104 @@ fn what_is_kept_of_a_source_is_small() {
 /// A file of several frames. In the middle backup it has many blocks; the newest one has them all again, so that hardly
 /// anything of the middle one is wanted, and of the full one only what lies in the last frame.
 fn scene_of_frames(form: Form) -> History {
+    scene_of("base/5/1000", form, 560)
+}
+
+fn scene_of(path: &str, form: Form, again: u32) -> History {
     let mut history = History::new(7);
-    history.create("base/5/1000", 640);
+    history.create(path, 640);
     history.back_up(form);
-    for _ in 0..2 {
-        (0..560).for_each(|block| history.change("base/5/1000", block));
+    for count in [560, again] {
+        (0..count).for_each(|block| history.change(path, block));
         history.back_up(form);
     }
     history
+}
+
+/// The stored frames of a file.
+fn frames_of(stored: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    let mut rest = stored;
+    while !rest.is_empty() {
+        let (frame, behind) = rest.split_at(zstd_safe::find_frame_compressed_size(rest).unwrap());
+        frames.push(frame);
+        rest = behind;
+    }
+    frames
+}
+
+#[test]
+fn pieces_that_are_wanted_are_proved_and_the_others_not_read() {
+    // the fixture's lists have the pieces of files whose names end in 5
+    for form in [ZSTD, FORMS[2], FORMS[4], FORMS[0]] {
+        let mut history = scene_of("base/5/1005", form, 400);
+        assert_restores(&mut history, 2, 1);
+        let chain = open(&directories(&history, 2)).unwrap();
+        assert!(matches!(chain.pieces[0][1].evidence(), Evidence::Pieces(_)));
+        assert!(!chain.pieces[0][1].passing_pays(1));
+        let file = history.backups[1].stored.stored_file(b"base/5/INCREMENTAL.1005");
+        let good = std::fs::read(&file).unwrap();
+        // its header is wanted, and the blocks from 400 on, which lie in its last two frames; not what follows them, as
+        // the tag of a sealed file does
+        for part in [0, 19] {
+            let mut bad = good.clone();
+            bad[(good.len() - 1) * part / 20] ^= 0x20;
+            std::fs::write(&file, &bad).unwrap();
+            let error = failure(&history, &directories(&history, 2));
+            assert_refused(&error, &[&file.display().to_string()]);
+        }
+        if form.codec == Codec::Zstd && form.cipher.is_none() {
+            let frames = frames_of(&good);
+            assert_eq!(frames.len(), 5);
+            // frame 1 is passed over: only its length is looked at
+            let mut bad = good.clone();
+            bad[frames[0].len() + frames[1].len() / 2] ^= 0x20;
+            std::fs::write(&file, &bad).unwrap();
+            assert_restores(&mut history, 2, 1);
+            // each is sound in itself, but not in its place
+            let swapped = [frames[0], frames[1], frames[2], frames[4], frames[3]].concat();
+            std::fs::write(&file, swapped).unwrap();
+            let error = failure(&history, &directories(&history, 2));
+            assert_refused(&error, &[&file.display().to_string()]);
+            // a frame that is too short moves all that follow
+            std::fs::write(
+                &file,
+                [frames[0], frames[4], &good[frames[0].len() + frames[4].len()..]].concat(),
+            )
+            .unwrap();
+            let error = failure(&history, &directories(&history, 2));
+            assert_refused(&error, &[&file.display().to_string()]);
+        }
+        std::fs::write(&file, &good).unwrap();
+        assert_restores(&mut history, 2, 1);
+    }
+}
+
+#[test]
+fn a_source_of_which_nothing_is_wanted_costs_its_header() {
+    let mut history = scene_of("base/5/1005", ZSTD, 560);
+    let file = history.backups[1].stored.stored_file(b"base/5/INCREMENTAL.1005");
+    let good = std::fs::read(&file).unwrap();
+    let first = frames_of(&good)[0].len();
+    let mut bad = good.clone();
+    bad[first..].fill(0);
+    std::fs::write(&file, &bad).unwrap();
+    assert_restores(&mut history, 2, 1);
+}
+
+#[test]
+fn pieces_that_do_not_make_the_digest_are_refused() {
+    let history = scene_of("base/5/1005", ZSTD, 560);
+    let stored = &history.backups[1].stored;
+    let json = stored.directory.join("backup.json");
+    let text = std::fs::read_to_string(&json).unwrap();
+    let at = text.find("\"Pieces\": \"").unwrap() + 20;
+    let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    std::fs::write(&json, [&text[..at], other, &text[at + 1..]].concat()).unwrap();
+    stored.write_sha512();
+    let error = open(&directories(&history, 2)).err().unwrap();
+    assert_eq!(error.code, Code::Corrupt);
+    assert!(error.message.contains("do not make its digest"), "{error}");
 }
 
 #[test]
@@ -103,13 +195,7 @@ fn frames_that_changed_places_are_noticed_though_nobody_wants_them() {
     let history = scene_of_frames(ZSTD);
     let file = history.backups[1].stored.stored_file(b"base/5/INCREMENTAL.1000");
     let stored = std::fs::read(&file).unwrap();
-    let mut frames = Vec::new();
-    let mut rest = &stored[..];
-    while !rest.is_empty() {
-        let (frame, behind) = rest.split_at(zstd_safe::find_frame_compressed_size(rest).unwrap());
-        frames.push(frame);
-        rest = behind;
-    }
+    let mut frames = frames_of(&stored);
     assert!(frames.len() >= 4);
     // each is sound in itself
     frames.swap(1, 2);
