@@ -287,10 +287,10 @@ describe('a chain that is not whole', () => {
     return stderr;
   }
 
-  /** The stored file of some relation in a backup of the chain. */
+  /** The stored file of some relation in a backup of the chain: of one piece, so that any part of it is wanted. */
   function victim(label: string): string {
     const file = listOf(scene.pgmoneta, label).Files.find(({ BlockLength, Size }) =>
-      label === labels[0] ? Size > 100_000 : BlockLength !== undefined && Size > 8192,
+      label === labels[0] ? Size > 100_000 : BlockLength !== undefined && Size > 8192 && Size < 1024 ** 2,
     );
     return path.join(scene.pgmoneta.backupDirectory(label), file?.Stored ?? '');
   }
@@ -332,5 +332,37 @@ describe('a chain that is not whole', () => {
     const text = await refused();
     writeFileSync(info, good);
     expect(text).toMatch(new RegExp(`backup ${newest} builds on a backup from .*, but backup ${full} is from`));
+  });
+
+  test('what a newer backup has again is not wanted: damage there is for verify to tell', async () => {
+    const { pgmoneta, server } = scene;
+    const incremental = async (): Promise<string> => (await pgmoneta.must('backup', 'primary', 'newest')).Backup;
+    // New versions of rows find room in their own page, and less than nine tenths of the pages change.
+    await server.sql('CREATE TABLE again (i int, t text) WITH (fillfactor = 40)');
+    await server.sql('INSERT INTO again SELECT i, repeat(md5(i::text), 3) FROM generate_series(1, 20000) i');
+    await server.sql('VACUUM again'); // hint bits are changes too
+    await incremental();
+    const change = 'UPDATE again SET t = reverse(t) WHERE i <= 12000';
+    await server.sql(change);
+    const middle = await incremental();
+    await server.sql(change);
+    const newest = await incremental();
+    const checksums = await checksumEveryTable(server);
+
+    const node = await server.value(`SELECT pg_relation_filenode('again')`);
+    const file = listOf(pgmoneta, middle).Files.find(({ Path }) => Path.endsWith(`/INCREMENTAL.${node}`));
+    expect(file?.Pieces?.length).toBe(Math.ceil((file?.Size ?? 0) / 1024 ** 2) * 64);
+    const stored = path.join(pgmoneta.backupDirectory(middle), file?.Stored ?? '');
+    const bad = readFileSync(stored);
+    bad.writeUInt8(bad.readUInt8(bad.length >> 1) ^ 1, bad.length >> 1);
+    writeFileSync(stored, bad);
+
+    const directory = await pgmoneta.restore(newest);
+    if (referee(17)) expect(verifyBackup(directory, 17).output).toContain('successfully verified');
+    expect(await proveRestored(17, directory, { checksums })).toEqual([]);
+    expect((await pgmoneta.json('verify', 'primary', middle)).exit).toBe(3);
+    const refused = await pgmoneta.json('restore', 'primary', middle, pgmoneta.restored, '--force');
+    expect(refused.exit).toBe(3);
+    expect(refused.stderr).toContain(stored);
   });
 });

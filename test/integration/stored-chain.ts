@@ -27,6 +27,7 @@ export interface ListedFile {
   readonly Stored: string;
   readonly Size: number;
   readonly BlockLength?: number;
+  readonly Pieces?: string;
   readonly Linked?: string;
 }
 
