@@ -27,7 +27,7 @@ afterAll(() => scene?.close());
 /** The parent and everything that is listed is whole, and nothing else is there. */
 async function sound(): Promise<void> {
   const { pgmoneta } = scene;
-  await until('an empty staging directory', () => pgmoneta.stagingOnDisk().length === 0, { timeout: 60_000 });
+  await until('an empty staging directory', () => pgmoneta.stagingOnDisk().length === 0, { timeout: 10_000 });
   const { Backups } = await pgmoneta.must('list-backup', 'primary');
   expect(Backups.map(({ Backup }: { Backup: string }) => Backup)).toEqual(pgmoneta.backupsOnDisk());
   expect(existsSync(pgmoneta.backupDirectory(parent))).toBe(true);

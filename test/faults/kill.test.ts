@@ -34,7 +34,7 @@ describe('of a backup', () => {
     const added = pgmoneta.backupsOnDisk().filter((label: string) => !before.includes(label));
     if (result.exit === 0) expect(added).toEqual([JSON.parse(result.stdout).Response.Backup]);
     else expect(result.stdout + result.stderr).not.toBe('');
-    await until('an empty staging directory', () => pgmoneta.stagingOnDisk().length === 0, { timeout: 60_000 });
+    await until('an empty staging directory', () => pgmoneta.stagingOnDisk().length === 0, { timeout: 5000 });
     const listed = (await pgmoneta.must('list-backup', 'primary')).Backups;
     expect(listed.map(({ Backup }: { Backup: string }) => Backup)).toEqual(pgmoneta.backupsOnDisk());
     for (const { Backup, Valid } of listed) {

@@ -155,8 +155,10 @@ describe('between server and daemon', () => {
     proxy.changeOnce = change;
     for (let n = 0; n < 3; n++) await write(scene, 50);
     await until('the fault having been made', () => proxy.changeOnce === undefined);
-    await until('the receiver having begun anew', () =>
-      readFileSync(scene.pgmoneta.log, 'utf8').slice(log).includes('is not received'),
+    await until(
+      'the receiver having begun anew',
+      () => readFileSync(scene.pgmoneta.log, 'utf8').slice(log).includes('is not received'),
+      { timeout: 30_000 },
     );
     await streaming(scene);
     await caughtUp(scene.server, scene.pgmoneta);

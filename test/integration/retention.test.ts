@@ -324,10 +324,10 @@ describe('by itself', () => {
     const begin = base();
     const kept = past(1);
     await scene.reconfigure({ retention_interval: 1 });
-    await until('the first expiry', () => !pgmoneta.backupsOnDisk().includes(first));
+    await until('the first expiry', () => !pgmoneta.backupsOnDisk().includes(first), { timeout: 30_000 });
     await pgmoneta.must('mode', 'primary', 'offline');
     const second = past(20);
-    await until('the second expiry', () => !pgmoneta.backupsOnDisk().includes(second));
+    await until('the second expiry', () => !pgmoneta.backupsOnDisk().includes(second), { timeout: 30_000 });
     await pgmoneta.must('mode', 'primary', 'online');
     expect(pgmoneta.backupsOnDisk()).toEqual([begin, kept, template]);
     expect(pgmoneta.logTail(400)).toContain('expiry of primary: 1 backups removed');
@@ -350,10 +350,10 @@ describe('by itself', () => {
     execFileSync('touch', [trash]);
     const label = past(20);
     base();
-    await until('the error', () => pgmoneta.logTail(400).includes('expiry of primary failed'));
+    await until('the error', () => pgmoneta.logTail(400).includes('expiry of primary failed'), { timeout: 30_000 });
     expect(pgmoneta.backupsOnDisk()).toContain(label);
     rmSync(trash);
-    await until('the expiry', () => !pgmoneta.backupsOnDisk().includes(label));
+    await until('the expiry', () => !pgmoneta.backupsOnDisk().includes(label), { timeout: 30_000 });
   });
 });
 

@@ -343,7 +343,9 @@ describe('a second copy', () => {
       expect((await walStatus(pgmoneta)).WalStreaming).toBe(true);
       rmSync(shipping);
       renameSync(`${shipping}-away`, shipping);
-      await until('the copy being complete again', async () => equal(await caughtUp(server, pgmoneta)));
+      await until('the copy being complete again', async () => equal(await caughtUp(server, pgmoneta)), {
+        timeout: 30_000,
+      });
     } finally {
       await scene.close();
     }

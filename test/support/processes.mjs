@@ -58,7 +58,7 @@ export function signal(pid, signal) {
  * @returns {Promise<NonNullable<T>>}
  */
 export async function until(what, condition, options = {}) {
-  const { timeout = 90_000, interval = 20 } = options;
+  const { timeout = 30_000, interval = 20 } = options;
   const deadline = performance.now() + timeout;
   for (;;) {
     const value = await condition();

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// One file of the cluster and how it is stored. About 150 bytes with its name: a backup has many.
+/// One file of the cluster and how it is stored. About 170 bytes with its name: a backup has many.
 #[derive(Debug, Clone)]
 pub struct BackupFile {
     /// In the cluster, relative to the data directory.

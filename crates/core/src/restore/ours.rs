@@ -99,9 +99,10 @@ fn pieces_of(file: &StoredFile) -> Result<Option<Arc<[[u8; 32]]>>> {
     }
     if file.pieces.len() as u64 != file.size.div_ceil(PIECE) || whole.finish() != Some(file.blake3) {
         let path = file.path.escape_ascii();
-        return Err(Error::corrupt(format!(
-            "the pieces of {path} do not make its digest"
-        )));
+        return Err(
+            Error::corrupt(format!("the pieces of {path} do not make its digest"))
+                .hint("take another backup, or this file from another copy of the backup"),
+        );
     }
     Ok(Some(file.pieces.as_slice().into()))
 }

@@ -161,6 +161,7 @@ fn pieces_that_do_not_make_the_digest_are_refused() {
     let error = open(&directories(&history, 2)).err().unwrap();
     assert_eq!(error.code, Code::Corrupt);
     assert!(error.message.contains("do not make its digest"), "{error}");
+    assert!(error.hint.is_some());
 }
 
 #[test]
