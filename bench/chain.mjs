@@ -126,6 +126,12 @@ export class Chains {
     return { ...cost, size: sizeOf(target) };
   }
 
+  /** Where the backups of all of them are. */
+  stored() {
+    const { pgmoneta } = this.scene;
+    return [path.dirname(pgmoneta.backupDirectory('any')), ...(this.bin ? [this.folder] : [])];
+  }
+
   /** Who restores the newest backup. @returns {Contestant[]} */
   contestants() {
     const all = [{ name: 'pgmoneta, from zstd-3', run: () => this.#restore() }];

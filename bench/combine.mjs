@@ -8,25 +8,27 @@ import { execFileSync } from 'node:child_process';
 import os from 'node:os';
 import { script, seconds } from '../scripts/lib/run.mjs';
 import { begin } from './begin.mjs';
+import { evict } from './cache.mjs';
 import { median, medianCost } from './measure.mjs';
 import { megabytes, say, table } from './options.mjs';
 
-const USAGE = `Usage: npm run bench:combine -- [--size MB] [--length N] [--changed PERCENT] [--rounds N] [--matrix]
+const USAGE = `Usage: npm run bench:combine -- [--size MB] [--length N] [--changed PERCENT] [--rounds N] [--cold] [--matrix]
   --size     size of the database in MB, default 1024
   --length   incremental backups on top of the full one, default 3
   --changed  pages that are changed before each of them, in percent, default 10
   --rounds   how often each restore is measured, default 3; medians are printed
+  --cold     the backups are on disk and not in memory when they are restored
   --matrix   chains of 1, 3 and 7 with 1, 10 and 50 percent changed, in place of one combination
 `;
 
-/** @typedef {{size: number, rounds: number}} Options */
+/** @typedef {{size: number, rounds: number, cold: boolean}} Options */
 /** @typedef {import('./chain.mjs').Chains} Chains */
 /** @typedef {import('./chain.mjs').Taken} Taken */
 /** @typedef {import('./chain.mjs').Restored} Restored */
 /** @typedef {{changed: number, length: number, who: string, costs: Restored[]}} Line */
 
-/** Restores the newest backup with everybody; who starts changes from round to round, so that caches favour nobody. @param {Chains} chains @param {number} rounds @param {number} changed @returns {Promise<Line[]>} */
-async function restoreAll(chains, rounds, changed) {
+/** Restores the newest backup with everybody; who starts changes from round to round, so that caches favour nobody. @param {Chains} chains @param {Options} options @param {number} changed @returns {Promise<Line[]>} */
+async function restoreAll(chains, { rounds, cold }, changed) {
   const contestants = chains.contestants();
   if (chains.tars && contestants.length < 4) say('no room on the disk for unpacking first: left out');
   const lines = contestants.map(({ name }) => ({ changed, length: chains.length, who: name, costs: [] }));
@@ -34,7 +36,8 @@ async function restoreAll(chains, rounds, changed) {
   const results = new Map(lines.map(({ who, costs }) => [who, costs]));
   for (let round = 0; round < rounds; round++) {
     for (const { name, run } of round % 2 === 0 ? contestants : [...contestants].reverse()) {
-      execFileSync('sync');
+      if (cold) evict(chains.stored());
+      else execFileSync('sync');
       const cost = await run();
       results.get(name)?.push(cost);
       say(`  chain of ${chains.length}: ${name}: ${cost.wall.toFixed(2)} s + ${cost.start.toFixed(2)} s`);
@@ -47,10 +50,10 @@ async function restoreAll(chains, rounds, changed) {
  * One chain: after the backups whose number is in `lengths` everything is restored.
  * @param {Options} options @param {string | undefined} bin @param {number} changed @param {number[]} lengths
  */
-async function measureChain({ size, rounds }, bin, changed, lengths) {
+async function measureChain(options, bin, changed, lengths) {
   const { Chains } = await import('./chain.mjs');
   const start = performance.now();
-  const chains = await Chains.open(size, bin);
+  const chains = await Chains.open(options.size, bin);
   say(`\n${changed} % changed: generated ${megabytes(chains.database)} in ${seconds(start)} s`);
   /** @type {Line[]} */
   const restored = [];
@@ -60,7 +63,7 @@ async function measureChain({ size, rounds }, bin, changed, lengths) {
     for (let number = 0; number <= Math.max(...lengths); number++) {
       if (number > 0) await chains.change(changed);
       taken.push(await chains.backUp());
-      if (lengths.includes(number)) restored.push(...(await restoreAll(chains, rounds, changed)));
+      if (lengths.includes(number)) restored.push(...(await restoreAll(chains, options, changed)));
     }
   } finally {
     await chains.scene.close();
@@ -98,8 +101,8 @@ function reportBackups(all) {
   table(['backup', 'wall s', 'CPU s', 'server s', 'memory', 'written', 'stored'], rows);
 }
 
-/** @param {Line[]} lines */
-function reportRestores(lines) {
+/** @param {Line[]} lines @param {boolean} cold */
+function reportRestores(lines, cold) {
   const rows = lines.map(({ changed, length, who, costs }) => {
     const cost = medianCost(costs);
     const total = median(costs.map(({ wall, start }) => wall + start));
@@ -120,7 +123,8 @@ function reportRestores(lines) {
       megabytes(costs[0]?.size ?? 0),
     ];
   });
-  say('\nRestoring: ratios are the time of the peer divided by ours; "accepts" is the first accepted connection');
+  say(`\nThe backups are ${cold ? 'on disk and not in memory' : 'in memory where it has room for them'}.`);
+  say('Restoring: ratios are the time of the peer divided by ours; "accepts" is the first accepted connection');
   table(['restore', 'wall s', 'ratio', 'accepts s', 'ratio', 'CPU s', 'memory', 'written', 'output'], rows);
 }
 
@@ -131,6 +135,7 @@ async function main() {
       length: { number: 3 },
       changed: { number: 10 },
       rounds: { number: 3 },
+      cold: { switch: true },
       matrix: { switch: true },
     },
     { usage: USAGE, peers: 'pg_combinebackup' },
@@ -148,11 +153,14 @@ async function main() {
     const measured = await measureChain(options, bin, changed, lengths);
     all.push(measured);
     reportBackups([measured]);
-    reportRestores(measured.restored);
+    reportRestores(measured.restored, options.cold);
   }
   if (all.length > 1) {
     reportBackups(all);
-    reportRestores(all.flatMap(({ restored }) => restored));
+    reportRestores(
+      all.flatMap(({ restored }) => restored),
+      options.cold,
+    );
   }
   say(
     `\nload of the machine at the end: ${os

@@ -7,7 +7,7 @@ use super::text;
 use crate::{Code, Error, Result};
 use serde::Deserialize;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Longest header: a backup may have thousands of tablespaces.
@@ -402,6 +402,12 @@ impl<R: Read> BackupJsonReader<R> {
         &self.header_text
     }
 
+    /// Where in the file the record read last stands: see [`read_file_record`].
+    #[must_use]
+    pub fn place(&self) -> u64 {
+        self.lines.place()
+    }
+
     /// The next record; `None` after the last one, when the end of the document has been seen.
     ///
     /// # Errors
@@ -438,15 +444,43 @@ impl<R: Read> BackupJsonReader<R> {
         if self.comma == Some(false) {
             return Err(self.lines.bad("follows a record without a comma"));
         }
-        let (text, comma) = line.strip_suffix(b",").map_or((line, false), |text| (text, true));
-        let parsed: std::result::Result<Line, _> = serde_json::from_slice(text);
-        let record = match parsed {
-            Ok(line) => line.record(self.section),
-            Err(error) => Err(Error::corrupt(error.to_string())),
-        };
-        let record = record.map_err(|error| self.lines.locate(error))?;
+        let (text, comma) = without_comma(line);
+        let record = parse(text, self.section).map_err(|error| self.lines.locate(error))?;
         self.comma = Some(comma);
         Ok(record)
+    }
+}
+
+/// A record, and whether another one follows it.
+fn without_comma(line: &[u8]) -> (&[u8], bool) {
+    line.strip_suffix(b",").map_or((line, false), |text| (text, true))
+}
+
+fn parse(text: &[u8], section: Section) -> Result<BackupRecord> {
+    let parsed: std::result::Result<Line, _> = serde_json::from_slice(text);
+    parsed
+        .map_err(|error| Error::corrupt(error.to_string()))?
+        .record(section)
+}
+
+/// Reads the record of one file again, at the place that [`BackupJsonReader::place`] told. What a list says of a large
+/// file takes memory, and is only needed while that file is read.
+///
+/// # Errors
+/// `IO`; `CORRUPT` when no file's record is there.
+pub fn read_file_record(path: &Path, place: u64) -> Result<StoredFile> {
+    let failed = |error: std::io::Error| Error::io("read", path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    file.seek(SeekFrom::Start(place)).map_err(failed)?;
+    let mut lines = Lines::new(file, path);
+    let wrong = |why: &str| Error::corrupt(format!("the record at byte {place} {why}")).at(path);
+    let Some(line) = lines.next(MAX_RECORD)? else {
+        return Err(wrong("is gone: the file changed while it was being read"));
+    };
+    match parse(without_comma(line).0, Section::Files) {
+        Ok(BackupRecord::File(file)) => Ok(file),
+        Ok(_) => Err(wrong("is that of no file")),
+        Err(error) => Err(wrong(&format!("is not usable: {}", error.message))),
     }
 }
 
@@ -511,6 +545,27 @@ mod tests {
         let reader = BackupJsonReader::new(&text[..], Path::new("backup.json")).unwrap();
         assert_eq!(reader.header().start(), Some(0x0200_0028));
         assert_eq!(reader.header().other["hostname"], "x");
+    }
+
+    #[test]
+    fn a_record_is_read_again_where_it_stands() {
+        let (text, records) = sample();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("backup.json");
+        std::fs::write(&path, &text).unwrap();
+        let mut reader = BackupJsonReader::open(&path).unwrap();
+        for record in records {
+            assert_eq!(reader.next_record().unwrap().as_ref(), Some(&record));
+            let again = read_file_record(&path, reader.place());
+            match record {
+                BackupRecord::File(file) => assert_eq!(again.unwrap(), file),
+                _ => assert_eq!(again.unwrap_err().code, Code::Corrupt),
+            }
+        }
+        for place in [1, text.len() as u64 - 3, text.len() as u64, 1 << 40] {
+            let error = read_file_record(&path, place).unwrap_err();
+            assert_eq!(error.code, Code::Corrupt, "{error}");
+        }
     }
 
     #[test]

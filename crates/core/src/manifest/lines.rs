@@ -13,6 +13,9 @@ pub struct Lines<R> {
     path: PathBuf,
     line: Vec<u8>,
     number: u64,
+    /// Where the line begins, in bytes from where reading began, and where it ends.
+    start: u64,
+    end: u64,
 }
 
 impl<R: Read> Lines<R> {
@@ -23,6 +26,8 @@ impl<R: Read> Lines<R> {
             path: path.to_path_buf(),
             line: Vec::new(),
             number: 0,
+            start: 0,
+            end: 0,
         }
     }
 
@@ -40,6 +45,7 @@ impl<R: Read> Lines<R> {
             return Ok(None);
         }
         self.number += 1;
+        (self.start, self.end) = (self.end, self.end + read as u64);
         if self.line.last() != Some(&b'\n') {
             let why = if read > limit {
                 "is too long"
@@ -55,6 +61,11 @@ impl<R: Read> Lines<R> {
     /// The line read last.
     pub fn current(&self) -> &[u8] {
         &self.line
+    }
+
+    /// Where the line read last begins, in bytes from where reading began.
+    pub fn place(&self) -> u64 {
+        self.start
     }
 
     /// An error about the current line; `why` continues "line 7 …".

@@ -20,7 +20,9 @@ mod stored_manifest;
 pub mod text;
 mod tokens;
 
-pub use backup_json::{BackupJsonReader, BackupJsonWriter, BackupRecord, MAX_PIECES, PIECE, StoredFile};
+pub use backup_json::{
+    BackupJsonReader, BackupJsonWriter, BackupRecord, MAX_PIECES, PIECE, StoredFile, read_file_record,
+};
 pub use hash_list::{HashLine, HashListReader, HashListWriter, replace_hash_line};
 pub use header::{BackupHeader, Tablespace};
 pub use plain_list::{PlainLine, PlainListReader, PlainListWriter};

@@ -7,7 +7,6 @@ use crate::manifest::ChecksumAlgorithm;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// One file of the cluster and how it is stored. About 170 bytes with its name: a backup has many.
 #[derive(Debug, Clone)]
@@ -28,9 +27,9 @@ pub struct BackupFile {
     /// Of a file that a chain combines: which of its lists tells the sources.
     pub sources: Option<u32>,
     pub evidence: Evidence,
-    /// Of a large file of changed blocks, where the list has them: what proves each piece of it, see
-    /// [`crate::manifest::StoredFile::pieces`].
-    pub pieces: Option<Arc<[[u8; 32]]>>,
+    /// Of a large file of changed blocks with values of its pieces ([`crate::manifest::StoredFile::pieces`]): where in
+    /// `backup.json` they are, for [`crate::manifest::read_file_record`].
+    pub pieces: Option<u64>,
 }
 
 /// A tablespace that is stored beside `data/`.

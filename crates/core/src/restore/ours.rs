@@ -7,6 +7,7 @@ use super::suffix::Wrapping;
 use crate::digest::{Blake3Pieces, DigestKind, DigestValue, PieceHash};
 use crate::manifest::{
     BackupJsonReader, BackupRecord, ChecksumAlgorithm, HashListReader, PIECE, PgManifestReader, StoredFile,
+    read_file_record,
 };
 use crate::{Error, Result};
 use std::collections::HashSet;
@@ -42,7 +43,8 @@ pub fn read(directory: &Path) -> Result<Inventory> {
                     listed.add(&file.path, file.size);
                 }
                 if file.path != b"backup_manifest" {
-                    let entry = entry(&mut inventory, &file).map_err(|error| error.at(&path))?;
+                    let place = reader.place();
+                    let entry = entry(&mut inventory, &file, place).map_err(|error| error.at(&path))?;
                     inventory.files.push(entry);
                 }
             }
@@ -56,7 +58,8 @@ pub fn read(directory: &Path) -> Result<Inventory> {
     Ok(inventory)
 }
 
-fn entry(inventory: &mut Inventory, file: &StoredFile) -> Result<BackupFile> {
+/// `place` is that of its record.
+fn entry(inventory: &mut Inventory, file: &StoredFile, place: u64) -> Result<BackupFile> {
     let tablespace = match (split_tablespace(&file.path), file.stored.starts_with(b"data/")) {
         (Some((oid, _)), false) => Some(tablespace_of(inventory, oid, &file.stored)?),
         _ => None,
@@ -72,7 +75,7 @@ fn entry(inventory: &mut Inventory, file: &StoredFile) -> Result<BackupFile> {
                 "the file {path} is said to be stored as {stored}, which is no name for it"
             ))
         })?;
-    let pieces = pieces_of(file)?;
+    check_pieces(file)?;
     Ok(BackupFile {
         path: file.path.clone().into_boxed_slice(),
         tablespace,
@@ -84,14 +87,30 @@ fn entry(inventory: &mut Inventory, file: &StoredFile) -> Result<BackupFile> {
         sources: None,
         evidence: DigestValue::new(&file.blake3)
             .map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value)),
-        pieces,
+        pieces: (!file.pieces.is_empty()).then_some(place),
     })
 }
 
-/// The values of the pieces, which have to make the digest of the whole.
-fn pieces_of(file: &StoredFile) -> Result<Option<Arc<[[u8; 32]]>>> {
+/// The values of the pieces of a file, from its record in the `backup.json` of a backup. They have to make the digest of
+/// the whole.
+///
+/// # Errors
+/// `IO`; `CORRUPT` when the record is not the one that was read before.
+pub fn read_pieces(directory: &Path, place: u64, size: u64, blake3: &[u8; 32]) -> Result<Arc<[[u8; 32]]>> {
+    let path = directory.join("backup.json");
+    let file = read_file_record(&path, place)?;
+    check_pieces(&file).map_err(|error| error.at(&path))?;
+    if file.size != size || file.blake3 != *blake3 || file.pieces.is_empty() {
+        let message = format!("it changed while it was being read (the record at byte {place})");
+        return Err(Error::corrupt(message).at(&path));
+    }
+    Ok(file.pieces.into())
+}
+
+/// The values of the pieces, where there are any, have to make the digest of the whole.
+fn check_pieces(file: &StoredFile) -> Result<()> {
     if file.pieces.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let mut whole = Blake3Pieces::new();
     for value in &file.pieces {
@@ -104,7 +123,7 @@ fn pieces_of(file: &StoredFile) -> Result<Option<Arc<[[u8; 32]]>>> {
                 .hint("take another backup, or this file from another copy of the backup"),
         );
     }
-    Ok(Some(file.pieces.as_slice().into()))
+    Ok(())
 }
 
 /// The tablespace with this OID, which the first of its files tells the directory of.

@@ -24,6 +24,7 @@ use self::source::Source;
 use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::job::Job;
+use super::ours;
 use super::source::{Keys, PlainStream, StoredBackup};
 use super::suffix::Wrapping;
 use crate::block::{BlockShape, IncrementalHeader, whole_path};
@@ -34,11 +35,15 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
 
 pub(crate) use self::manifest::{write_entries, write_manifest};
 
 /// Open sources of all threads together: each has a decoder and buffers, up to two mebibytes and a quarter.
 const OPEN_SOURCES: usize = 64;
+
+/// Size of a `backup.json` up to which it is read while the one before is taken in: of larger ones only one is in memory.
+const AHEAD: u64 = 16 << 20;
 
 const LABEL: &[u8] = b"backup_label";
 
@@ -104,21 +109,20 @@ impl Chain {
             let message = format!("{} backups are no chain", directories.len());
             return Err(Error::new(Code::Usage, message));
         }
-        let open = |directory: &P| StoredBackup::open(directory.as_ref(), keys.clone());
+        let open = |directory: &Path| StoredBackup::open(directory, keys.clone());
         if let [only] = directories {
             if options.roll_up {
                 return Err(Error::new(Code::Usage, "one backup alone cannot be rolled up"));
             }
-            let backup = open(only)?;
+            let backup = open(only.as_ref())?;
             checks::check_alone(&backup)?;
             return Ok(Self::of_one(backup));
         }
-        // one after the other: all lists together would take as much memory as the chain is long
         let mut backups = Vec::with_capacity(directories.len());
         let mut checker = Checker::new(options);
         let mut resolver: Option<Resolver> = None;
-        for directory in directories {
-            let mut backup = open(directory)?;
+        let directories: Vec<&Path> = directories.iter().map(AsRef::as_ref).collect();
+        one_ahead(&directories, &open, |mut backup| {
             backup.check_key()?;
             checker.add(&backup)?;
             match &mut resolver {
@@ -126,7 +130,8 @@ impl Chain {
                 Some(resolver) => resolver.add(&mut backup)?,
             }
             backups.push(backup);
-        }
+            Ok(())
+        })?;
         let checked = checker.finish()?;
         let oldest = backups.last().map(|backup| name_of(backup).to_owned());
         let pieces = match resolver {
@@ -400,6 +405,33 @@ impl Chain {
     }
 }
 
+/// Opens backups in this order, and the next one while one is taken in, where its list is not a large one: all lists
+/// together would take as much memory as the chain is long. The first error ends it.
+fn one_ahead<'d>(
+    directories: &[&'d Path],
+    open: &(impl Fn(&'d Path) -> Result<StoredBackup> + Sync),
+    mut take: impl FnMut(StoredBackup) -> Result<()>,
+) -> Result<()> {
+    let small = |directory: &Path| {
+        let list = directory.join("backup.json").metadata();
+        list.is_ok_and(|list| list.len() <= AHEAD)
+    };
+    let dead = |_| Error::new(Code::Internal, "a thread that read the lists of a backup died");
+    thread::scope(|scope| {
+        let mut ahead = None;
+        for (index, directory) in directories.iter().enumerate() {
+            let opened = match ahead.take() {
+                Some(thread) => ScopedJoinHandle::join(thread).map_err(dead)??,
+                None => open(directory)?,
+            };
+            let next = directories.get(index + 1).filter(|next| small(next));
+            ahead = next.map(|next| scope.spawn(|| open(next)));
+            take(opened)?;
+        }
+        Ok(())
+    })
+}
+
 /// Whether a file of changed blocks comes out of these sources.
 fn only_changed(pieces: &[Piece]) -> bool {
     pieces.last().is_some_and(|piece| piece.incremental)
@@ -420,10 +452,13 @@ fn open_piece(
 ) -> Result<(Source, Option<IncrementalHeader>)> {
     let backup = &backups[usize::from(piece.backup)];
     let mut file = piece.file(path);
+    let size = file.size.unwrap_or_default();
     if let Some(stored) = piece.stored.as_deref().filter(|_| passing) {
         file.evidence = Evidence::Stored(*stored);
+    } else if let Some(listed) = piece.listed() {
+        let directory = &backup.inventory.directory;
+        file.evidence = Evidence::Pieces(ours::read_pieces(directory, listed.place, size, &listed.blake3)?);
     }
-    let size = file.size.unwrap_or_default();
     let name = file.path.clone();
     let mut source = Source::open(backup, file)?;
     if !piece.incremental {

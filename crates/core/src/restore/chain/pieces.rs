@@ -13,7 +13,6 @@ use crate::digest::{DigestKind, DigestValue};
 use crate::manifest::HashListReader;
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// What a byte costs in about a tenth of a nanosecond: decoded, as a plain one in BLAKE3, as a stored one in SHA-512.
 const DECODING: u64 = 10;
@@ -48,19 +47,28 @@ pub struct Piece {
 #[derive(Debug, Clone)]
 enum Proof {
     Blake3([u8; 32]),
+    Listed(Box<Listed>),
     Other(Box<Evidence>),
+}
+
+/// A file whose list has values of its pieces: whatever little of it is wanted can be proved by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Where in `backup.json` its record is.
+    pub place: u64,
+    /// Of the whole.
+    pub blake3: [u8; 32],
 }
 
 impl Proof {
     fn of(file: &BackupFile) -> Self {
-        if let Some(values) = &file.pieces {
-            // whatever little of it is wanted can be proved by itself
-            return Self::Other(Box::new(Evidence::Pieces(Arc::clone(values))));
-        }
         if let Evidence::Plain(DigestKind::Blake3, value) = &file.evidence
-            && let Ok(digest) = value.as_bytes().try_into()
+            && let Ok(blake3) = value.as_bytes().try_into()
         {
-            return Self::Blake3(digest);
+            return match file.pieces {
+                Some(place) => Self::Listed(Box::new(Listed { place, blake3 })),
+                None => Self::Blake3(blake3),
+            };
         }
         Self::Other(Box::new(file.evidence.clone()))
     }
@@ -82,19 +90,29 @@ impl Piece {
         }
     }
 
-    /// What proves it.
+    /// What proves all of it.
     pub fn evidence(&self) -> Evidence {
+        let digest = match &self.proof {
+            Proof::Blake3(digest) => digest,
+            Proof::Listed(listed) => &listed.blake3,
+            Proof::Other(evidence) => return (**evidence).clone(),
+        };
+        DigestValue::new(digest).map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value))
+    }
+
+    /// Where the values are that prove its pieces.
+    pub fn listed(&self) -> Option<Listed> {
         match &self.proof {
-            Proof::Blake3(digest) => DigestValue::new(digest)
-                .map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value)),
-            Proof::Other(evidence) => (**evidence).clone(),
+            Proof::Listed(listed) => Some(**listed),
+            Proof::Blake3(_) | Proof::Other(_) => None,
         }
     }
 
     /// Whether it has frames enough that some of them may be passed over, and no values of pieces to prove the rest.
     fn has_frames(&self) -> bool {
-        let by_pieces = matches!(&self.proof, Proof::Other(other) if matches!(**other, Evidence::Pieces(_)));
-        !by_pieces && self.wrapping.codec == Codec::Zstd && self.size.is_some_and(|size| size > 2 * FRAME)
+        self.listed().is_none()
+            && self.wrapping.codec == Codec::Zstd
+            && self.size.is_some_and(|size| size > 2 * FRAME)
     }
 
     /// Whether proving it by its stored bytes is the cheaper way, when `frames` of its frames have to be decoded.

@@ -35,7 +35,7 @@ pub(super) fn open(directories: &[PathBuf]) -> Result<Chain> {
     Chain::open(directories, &keys(), ChainOptions::default())
 }
 
-fn options(stored: &Fixture, workers: usize) -> RestoreOptions {
+pub(super) fn options(stored: &Fixture, workers: usize) -> RestoreOptions {
     RestoreOptions {
         workers,
         check_pages: true,

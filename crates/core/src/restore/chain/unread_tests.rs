@@ -1,10 +1,10 @@
 //! What is not read of a chain, or read and not decoded: it is proved all the same.
 
-use super::super::Evidence;
 use super::super::testing::Form;
+use super::super::{Job, restore};
 use super::history::History;
 use super::pieces::Piece;
-use super::tests::{FORMS, ZSTD, assert_refused, assert_restores, directories, failure, open};
+use super::tests::{FORMS, ZSTD, assert_refused, assert_restores, directories, failure, open, options};
 use crate::Code;
 use crate::codec::Codec;
 
@@ -96,7 +96,7 @@ fn pieces_that_are_wanted_are_proved_and_the_others_not_read() {
         let mut history = scene_of("base/5/1005", form, 400);
         assert_restores(&mut history, 2, 1);
         let chain = open(&directories(&history, 2)).unwrap();
-        assert!(matches!(chain.pieces[0][1].evidence(), Evidence::Pieces(_)));
+        assert!(chain.pieces[0][1].listed().is_some());
         assert!(!chain.pieces[0][1].passing_pays(1));
         let file = history.backups[1].stored.stored_file(b"base/5/INCREMENTAL.1005");
         let good = std::fs::read(&file).unwrap();
@@ -162,6 +162,33 @@ fn pieces_that_do_not_make_the_digest_are_refused() {
     assert_eq!(error.code, Code::Corrupt);
     assert!(error.message.contains("do not make its digest"), "{error}");
     assert!(error.hint.is_some());
+}
+
+#[test]
+fn a_list_that_changes_while_a_chain_is_open_is_noticed() {
+    let history = scene_of("base/5/1005", ZSTD, 400);
+    let stored = &history.backups[1].stored;
+    let json = stored.directory.join("backup.json");
+    let good = std::fs::read_to_string(&json).unwrap();
+    let chain = open(&directories(&history, 2)).unwrap();
+    let restored = || {
+        let target = &history.backups[2].stored;
+        let restored = restore(&chain, &options(target, 1), &Job::default());
+        target.clear();
+        restored
+    };
+    restored().unwrap();
+    let at = good.find("\"Pieces\": \"").unwrap() + 20;
+    let other = if good.as_bytes()[at] == b'0' { "1" } else { "0" };
+    let changed = [&good[..at], other, &good[at + 1..]].concat();
+    for text in [&changed, &good[1..], &good[..at], ""] {
+        std::fs::write(&json, text).unwrap();
+        let error = restored().unwrap_err();
+        assert_eq!(error.code, Code::Corrupt, "{error}");
+        assert!(error.to_string().contains(&json.display().to_string()), "{error}");
+    }
+    std::fs::write(&json, good).unwrap();
+    restored().unwrap();
 }
 
 #[test]
