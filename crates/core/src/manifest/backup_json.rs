@@ -15,6 +15,8 @@ const MAX_HEADER: usize = 16 * 1024 * 1024;
 const VERSION: &[u8] = b"{ \"Version\": 1,";
 /// Longest record: the values of [`MAX_PIECES`] pieces, and names.
 const MAX_RECORD: usize = 512 * 1024;
+/// What is read of a list at a time when a single record is wanted: most are shorter.
+const ONE_RECORD: usize = 1024;
 /// Most pieces of which values are kept.
 pub const MAX_PIECES: u64 = 4096;
 /// Plain bytes of a piece, but for the last one of a file.
@@ -472,7 +474,7 @@ pub fn read_file_record(path: &Path, place: u64) -> Result<StoredFile> {
     let failed = |error: std::io::Error| Error::io("read", path, &error);
     let mut file = File::open(path).map_err(failed)?;
     file.seek(SeekFrom::Start(place)).map_err(failed)?;
-    let mut lines = Lines::new(file, path);
+    let mut lines = Lines::with_capacity(ONE_RECORD, file, path);
     let wrong = |why: &str| Error::corrupt(format!("the record at byte {place} {why}")).at(path);
     let Some(line) = lines.next(MAX_RECORD)? else {
         return Err(wrong("is gone: the file changed while it was being read"));

@@ -20,9 +20,13 @@ pub struct Lines<R> {
 
 impl<R: Read> Lines<R> {
     pub fn new(reader: R, path: &Path) -> Self {
-        let reader = BufReader::with_capacity(64 * 1024, reader);
+        Self::with_capacity(64 * 1024, reader, path)
+    }
+
+    /// The same with a buffer of so many bytes.
+    pub fn with_capacity(capacity: usize, reader: R, path: &Path) -> Self {
         Self {
-            reader,
+            reader: BufReader::with_capacity(capacity, reader),
             path: path.to_path_buf(),
             line: Vec::new(),
             number: 0,

@@ -27,9 +27,10 @@ pub struct BackupFile {
     /// Of a file that a chain combines: which of its lists tells the sources.
     pub sources: Option<u32>,
     pub evidence: Evidence,
-    /// Of a large file of changed blocks with values of its pieces ([`crate::manifest::StoredFile::pieces`]): where in
-    /// `backup.json` they are, for [`crate::manifest::read_file_record`].
-    pub pieces: Option<u64>,
+    /// Where in `backup.json` its record is, for [`crate::manifest::read_file_record`].
+    pub record: Option<u64>,
+    /// Whether the record has values of its pieces, see [`crate::manifest::StoredFile::pieces`].
+    pub has_pieces: bool,
 }
 
 /// A tablespace that is stored beside `data/`.

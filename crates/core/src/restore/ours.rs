@@ -12,7 +12,6 @@ use crate::manifest::{
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Reads `backup.json`, checks it against its line in `backup.sha512` and against PostgreSQL's manifest.
 ///
@@ -85,26 +84,38 @@ fn entry(inventory: &mut Inventory, file: &StoredFile, place: u64) -> Result<Bac
         stored_size: file.stored_size,
         block_length: file.block_length,
         sources: None,
-        evidence: DigestValue::new(&file.blake3)
-            .map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value)),
-        pieces: (!file.pieces.is_empty()).then_some(place),
+        evidence: whole_digest(file),
+        record: Some(place),
+        has_pieces: !file.pieces.is_empty(),
     })
 }
 
-/// The values of the pieces of a file, from its record in the `backup.json` of a backup. They have to make the digest of
-/// the whole.
+fn whole_digest(file: &StoredFile) -> Evidence {
+    DigestValue::new(&file.blake3).map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value))
+}
+
+/// Reads the record of a file again, for [`BackupFile::size`], [`BackupFile::stored_size`] and the evidence: pieces where
+/// it has values of them. `file` tells what is known of it.
 ///
 /// # Errors
-/// `IO`; `CORRUPT` when the record is not the one that was read before.
-pub fn read_pieces(directory: &Path, place: u64, size: u64, blake3: &[u8; 32]) -> Result<Arc<[[u8; 32]]>> {
-    let path = directory.join("backup.json");
-    let file = read_file_record(&path, place)?;
-    check_pieces(&file).map_err(|error| error.at(&path))?;
-    if file.size != size || file.blake3 != *blake3 || file.pieces.is_empty() {
-        let message = format!("it changed while it was being read (the record at byte {place})");
+/// `IO`; `CORRUPT` when the record at this place is not that of this file.
+pub fn read_again(inventory: &Inventory, place: u64, file: &mut BackupFile) -> Result<()> {
+    let path = inventory.directory.join("backup.json");
+    let record = read_file_record(&path, place)?;
+    if record.path != *file.path || record.stored != inventory.stored_path(file) {
+        let message =
+            format!("it changed while it was being read: the record at byte {place} is another one");
         return Err(Error::corrupt(message).at(&path));
     }
-    Ok(file.pieces.into())
+    check_pieces(&record).map_err(|error| error.at(&path))?;
+    file.size = Some(record.size);
+    file.stored_size = record.stored_size;
+    file.evidence = if record.pieces.is_empty() {
+        whole_digest(&record)
+    } else {
+        Evidence::Pieces(record.pieces.into())
+    };
+    Ok(())
 }
 
 /// The values of the pieces, where there are any, have to make the digest of the whole.

@@ -145,7 +145,8 @@ fn take(inventory: &Inventory, tree: &mut Tree, path: &[u8]) -> Option<BackupFil
                 block_length: None,
                 sources: None,
                 evidence: Evidence::None,
-                pieces: None,
+                record: None,
+                has_pieces: false,
             });
         }
     }
@@ -262,7 +263,8 @@ fn match_rest(inventory: &mut Inventory, tree: Tree, listed: bool) -> Result<()>
             block_length: None,
             sources: None,
             evidence: digest.map_or(Evidence::None, Evidence::Stored),
-            pieces: None,
+            record: None,
+            has_pieces: false,
         });
     }
     Ok(())

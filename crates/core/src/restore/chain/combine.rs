@@ -23,7 +23,10 @@ pub trait Sources: Send {
     /// How many there are.
     fn count(&self) -> usize;
     /// Blocks of a source that is a whole file; `None` for a file of changed blocks.
-    fn whole_blocks(&self, number: u16) -> Option<u64>;
+    ///
+    /// # Errors
+    /// As reading the list of its backup.
+    fn whole_blocks(&self, number: u16) -> Result<Option<u64>>;
     /// Truncation length of a file of changed blocks that is known to hold none, and is not opened.
     fn empty(&self, number: u16) -> Option<u32>;
     /// Where the file ended between the source before and this one; `u32::MAX` when nothing is known.
@@ -132,7 +135,7 @@ impl Combiner {
                 slots.push(Slot::Done);
                 continue;
             }
-            if let Some(blocks) = sources.whole_blocks(number) {
+            if let Some(blocks) = sources.whole_blocks(number)? {
                 whole = true;
                 if let Some(map) = &mut map {
                     map.add_whole(number, blocks);

@@ -24,7 +24,6 @@ use self::source::Source;
 use super::evidence::Evidence;
 use super::inventory::{BackupFile, Inventory};
 use super::job::Job;
-use super::ours;
 use super::source::{Keys, PlainStream, StoredBackup};
 use super::suffix::Wrapping;
 use crate::block::{BlockShape, IncrementalHeader, whole_path};
@@ -43,7 +42,7 @@ pub(crate) use self::manifest::{write_entries, write_manifest};
 const OPEN_SOURCES: usize = 64;
 
 /// Size of a `backup.json` up to which it is read while the one before is taken in: of larger ones only one is in memory.
-const AHEAD: u64 = 16 << 20;
+const AHEAD: u64 = 64 << 20;
 
 const LABEL: &[u8] = b"backup_label";
 
@@ -231,11 +230,12 @@ impl Chain {
                 continue;
             };
             let changed = only_changed(pieces);
-            for piece in pieces.iter_mut().filter(|piece| piece.size.is_none()) {
-                let entry = piece.file(&whole_name(&file.path, changed));
-                piece.size = Some(self.backups[usize::from(piece.backup)].measure(&entry)?);
+            for piece in pieces.iter_mut().filter(|piece| piece.is_unmeasured()) {
+                let backup = &self.backups[usize::from(piece.backup)];
+                let entry = piece.file(backup, &whole_name(&file.path, changed), false)?;
+                piece.set_size(backup.measure(&entry)?);
             }
-            let proved = pieces.iter().all(|piece| piece.evidence() != Evidence::None);
+            let proved = pieces.iter().all(Piece::is_proved);
             file.evidence = if proved { Evidence::Sources } else { Evidence::None };
             if changed {
                 // known when all headers were read
@@ -302,7 +302,7 @@ impl Chain {
         pieces: &[Piece],
         combiner: Combiner,
     ) -> Result<PlainStream> {
-        let path = self.backups[0].inventory.stored_file(&pieces[0].file(whole));
+        let path = self.backups[0].inventory.stored_file(&pieces[0].name(whole));
         if let Some(expected) = file.size.filter(|size| *size != combiner.size()) {
             let message = format!(
                 "its header makes {} bytes of it, the list of the backup {expected}",
@@ -451,14 +451,8 @@ fn open_piece(
     passing: bool,
 ) -> Result<(Source, Option<IncrementalHeader>)> {
     let backup = &backups[usize::from(piece.backup)];
-    let mut file = piece.file(path);
+    let file = piece.file(backup, path, passing)?;
     let size = file.size.unwrap_or_default();
-    if let Some(stored) = piece.stored.as_deref().filter(|_| passing) {
-        file.evidence = Evidence::Stored(*stored);
-    } else if let Some(listed) = piece.listed() {
-        let directory = &backup.inventory.directory;
-        file.evidence = Evidence::Pieces(ours::read_pieces(directory, listed.place, size, &listed.blake3)?);
-    }
     let name = file.path.clone();
     let mut source = Source::open(backup, file)?;
     if !piece.incremental {
@@ -525,7 +519,8 @@ impl Standing<'_> {
             block_length: None,
             sources: None,
             evidence: Evidence::None,
-            pieces: None,
+            record: None,
+            has_pieces: false,
         };
         Ok(Source::over(stream, entry))
     }
@@ -536,13 +531,17 @@ impl Sources for PieceSources<'_> {
         self.pieces.len() + usize::from(self.standing.is_some())
     }
 
-    fn whole_blocks(&self, number: u16) -> Option<u64> {
+    fn whole_blocks(&self, number: u16) -> Result<Option<u64>> {
+        let block_size = u64::from(self.chain.shape.block_size);
         if let Some(standing) = self.standing_at(number) {
-            return Some(standing.size / u64::from(self.chain.shape.block_size));
+            return Ok(Some(standing.size / block_size));
         }
         let piece = &self.pieces[usize::from(number)];
-        let size = piece.size.unwrap_or_default();
-        (!piece.incremental).then(|| size / u64::from(self.chain.shape.block_size))
+        if piece.incremental {
+            return Ok(None);
+        }
+        let file = piece.file(&self.chain.backups[usize::from(piece.backup)], self.path, false)?;
+        Ok(Some(file.size.unwrap_or_default() / block_size))
     }
 
     fn empty(&self, number: u16) -> Option<u32> {
@@ -576,7 +575,7 @@ impl Sources for PieceSources<'_> {
         let name = || {
             backup
                 .inventory
-                .stored_file(&piece.file(self.path))
+                .stored_file(&piece.name(self.path))
                 .display()
                 .to_string()
         };

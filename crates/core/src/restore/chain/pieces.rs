@@ -2,6 +2,7 @@
 
 use super::super::evidence::Evidence;
 use super::super::inventory::BackupFile;
+use super::super::ours;
 use super::super::source::{StoredBackup, resolve_link};
 use super::super::suffix::Wrapping;
 use super::block_map::FRAME;
@@ -9,7 +10,7 @@ use super::checks::name_of;
 use super::{only_changed, whole_name};
 use crate::block::{EMPTY_SIZE, IncrementalHeader, incremental_path, whole_path};
 use crate::codec::Codec;
-use crate::digest::{DigestKind, DigestValue};
+use crate::digest::DigestValue;
 use crate::manifest::HashListReader;
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -22,55 +23,56 @@ const STORED_DIGEST: u64 = 20;
 /// How many files an error names.
 const NAMED: usize = 20;
 
-/// One source of a combined file; its path in the cluster follows from that of the combined one.
+/// One source of a combined file; its path in the cluster follows from that of the combined one. A long chain has many:
+/// what is only needed while it is read is left in the list of its backup.
 #[derive(Debug, Clone)]
 pub struct Piece {
     /// Number of the backup, from the newest, which is 0.
     pub backup: u16,
     /// A file of changed blocks; else the whole file.
     pub incremental: bool,
-    pub tablespace: Option<u16>,
-    pub wrapping: Wrapping,
-    /// Plain bytes.
-    pub size: Option<u64>,
-    pub stored_size: u64,
-    proof: Proof,
+    tablespace: Option<u16>,
+    wrapping: Wrapping,
     /// Of a file of changed blocks that holds none, and whose list proves that: its truncation length. It is not read.
     pub empty: Option<u32>,
     /// The least truncation length of such files in backups between the source before and this one.
     pub cut: u32,
-    /// SHA-512 of the stored bytes, of large files of frames that can be passed over.
-    pub stored: Option<Box<DigestValue>>,
+    facts: Facts,
 }
 
-/// Evidence in the space that it needs: a long chain has many pieces.
+/// What else is known of a source.
 #[derive(Debug, Clone)]
-enum Proof {
-    Blake3([u8; 32]),
-    Listed(Box<Listed>),
-    Other(Box<Evidence>),
+enum Facts {
+    /// It is in `backup.json`, at this place.
+    Listed(u64),
+    Kept(Box<Kept>),
 }
 
-/// A file whose list has values of its pieces: whatever little of it is wanted can be proved by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listed {
-    /// Where in `backup.json` its record is.
-    pub place: u64,
-    /// Of the whole.
-    pub blake3: [u8; 32],
+#[derive(Debug, Clone)]
+struct Kept {
+    /// Plain bytes.
+    size: Option<u64>,
+    stored_size: u64,
+    evidence: Evidence,
+    /// SHA-512 of the stored bytes, of large files of frames that can be passed over.
+    stored: Option<DigestValue>,
 }
 
-impl Proof {
+impl Facts {
     fn of(file: &BackupFile) -> Self {
-        if let Evidence::Plain(DigestKind::Blake3, value) = &file.evidence
-            && let Ok(blake3) = value.as_bytes().try_into()
-        {
-            return match file.pieces {
-                Some(place) => Self::Listed(Box::new(Listed { place, blake3 })),
-                None => Self::Blake3(blake3),
-            };
+        // frames that may be passed over, and no values of pieces to prove the rest
+        let has_frames = !file.has_pieces
+            && file.wrapping.codec == Codec::Zstd
+            && file.size.is_some_and(|size| size > 2 * FRAME);
+        match file.record {
+            Some(place) if !has_frames => Self::Listed(place),
+            _ => Self::Kept(Box::new(Kept {
+                size: file.size,
+                stored_size: file.stored_size,
+                evidence: file.evidence.clone(),
+                stored: None,
+            })),
         }
-        Self::Other(Box::new(file.evidence.clone()))
     }
 }
 
@@ -81,50 +83,45 @@ impl Piece {
             incremental,
             tablespace: file.tablespace,
             wrapping: file.wrapping,
-            size: file.size,
-            stored_size: file.stored_size,
-            proof: Proof::of(file),
             empty: incremental.then(|| empty_truncation(file)).flatten(),
             cut: u32::MAX,
-            stored: None,
+            facts: Facts::of(file),
         }
     }
 
-    /// What proves all of it.
-    pub fn evidence(&self) -> Evidence {
-        let digest = match &self.proof {
-            Proof::Blake3(digest) => digest,
-            Proof::Listed(listed) => &listed.blake3,
-            Proof::Other(evidence) => return (**evidence).clone(),
-        };
-        DigestValue::new(digest).map_or(Evidence::None, |value| Evidence::Plain(DigestKind::Blake3, value))
-    }
-
-    /// Where the values are that prove its pieces.
-    pub fn listed(&self) -> Option<Listed> {
-        match &self.proof {
-            Proof::Listed(listed) => Some(**listed),
-            Proof::Blake3(_) | Proof::Other(_) => None,
+    /// Whether something proves it.
+    pub fn is_proved(&self) -> bool {
+        match &self.facts {
+            Facts::Listed(_) => true,
+            Facts::Kept(kept) => kept.evidence != Evidence::None,
         }
     }
 
-    /// Whether it has frames enough that some of them may be passed over, and no values of pieces to prove the rest.
-    fn has_frames(&self) -> bool {
-        self.listed().is_none()
-            && self.wrapping.codec == Codec::Zstd
-            && self.size.is_some_and(|size| size > 2 * FRAME)
+    /// Whether no list tells how many plain bytes it has.
+    pub fn is_unmeasured(&self) -> bool {
+        matches!(&self.facts, Facts::Kept(kept) if kept.size.is_none())
+    }
+
+    /// Says how many plain bytes it has, where no list tells.
+    pub fn set_size(&mut self, bytes: u64) {
+        if let Facts::Kept(kept) = &mut self.facts {
+            kept.size.get_or_insert(bytes);
+        }
     }
 
     /// Whether proving it by its stored bytes is the cheaper way, when `frames` of its frames have to be decoded.
     pub fn passing_pays(&self, frames: u64) -> bool {
-        let plain = self.size.unwrap_or_default();
+        let Facts::Kept(kept) = &self.facts else {
+            return false;
+        };
+        let plain = kept.size.unwrap_or_default();
         let whole = plain * (DECODING + PLAIN_DIGEST);
-        let part = self.stored_size * STORED_DIGEST + (frames * FRAME).min(plain) * DECODING;
-        self.stored.is_some() && part < whole
+        let part = kept.stored_size * STORED_DIGEST + (frames * FRAME).min(plain) * DECODING;
+        kept.stored.is_some() && part < whole
     }
 
-    /// The entry of the source in its own backup, `path` being that of the combined file.
-    pub fn file(&self, path: &[u8]) -> BackupFile {
+    /// What tells where it is stored, `path` being that of the combined file: the rest is not filled in.
+    pub fn name(&self, path: &[u8]) -> BackupFile {
         let path = if self.incremental {
             incremental_path(path)
         } else {
@@ -135,13 +132,35 @@ impl Piece {
             tablespace: self.tablespace,
             wrapping: self.wrapping,
             mode: 0o600,
-            size: self.size,
-            stored_size: self.stored_size,
+            size: None,
+            stored_size: 0,
             block_length: None,
             sources: None,
-            evidence: self.evidence(),
-            pieces: None,
+            evidence: Evidence::None,
+            record: None,
+            has_pieces: false,
         }
+    }
+
+    /// The entry of the source in its own backup, `path` being that of the combined file, with what proves it. With
+    /// `passing` that are its stored bytes, where [`Self::passing_pays`].
+    ///
+    /// # Errors
+    /// `IO`, `CORRUPT` when the list of the backup cannot be read again.
+    pub fn file(&self, backup: &StoredBackup, path: &[u8], passing: bool) -> Result<BackupFile> {
+        let mut file = self.name(path);
+        match &self.facts {
+            Facts::Listed(place) => ours::read_again(&backup.inventory, *place, &mut file)?,
+            Facts::Kept(kept) => {
+                file.size = kept.size;
+                file.stored_size = kept.stored_size;
+                file.evidence = match kept.stored.filter(|_| passing) {
+                    Some(digest) => Evidence::Stored(digest),
+                    None => kept.evidence.clone(),
+                };
+            }
+        }
+        Ok(file)
     }
 }
 
@@ -345,8 +364,8 @@ pub fn find_stored_digests(
         for (place, piece) in of_file.iter().enumerate() {
             let number = usize::from(piece.backup);
             let inventory = &backups[number].inventory;
-            if piece.has_frames() && inventory.ours {
-                wanted[number].insert(inventory.stored_path(&piece.file(&path)), (index, place));
+            if inventory.ours && matches!(piece.facts, Facts::Kept(_)) {
+                wanted[number].insert(inventory.stored_path(&piece.name(&path)), (index, place));
             }
         }
     }
@@ -357,8 +376,10 @@ pub fn find_stored_digests(
         }
         let mut reader = HashListReader::open(&list)?;
         while let Some(line) = reader.next_line()? {
-            if let Some((index, place)) = wanted.get(&line.path) {
-                pieces[*index][*place].stored = DigestValue::new(&line.digest).map(Box::new);
+            if let Some((index, place)) = wanted.get(&line.path)
+                && let Facts::Kept(kept) = &mut pieces[*index][*place].facts
+            {
+                kept.stored = DigestValue::new(&line.digest);
             }
         }
     }
