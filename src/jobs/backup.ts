@@ -8,7 +8,6 @@ import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { removeTree } from '../native/fs.js';
 import { readFacts } from '../postgres/index.js';
-import { lock } from '../repository/locks.js';
 import { serverPaths } from '../repository/paths.js';
 import { findParent, fullWouldDo, type ParentSearch } from './backup-parent.js';
 import type { Job, JobContext } from './context.js';
@@ -16,6 +15,7 @@ import { hotStandbyFields, pendingHotStandbys, updateHotStandbys } from './hot-s
 import type { JsonObject } from './messages.js';
 import { flag, optionalText } from './request.js';
 import { serverOf, workerCount } from './servers.js';
+import { lockWriter } from './writer-lock.js';
 
 /**
  * Takes a backup of a server, then brings its hot standbys to it. Nothing that happens to them concerns the backup, which
@@ -40,7 +40,7 @@ async function publishBackup(server: EffectiveServer, request: JsonObject, conte
   const { password } = context;
   const warn = (message: string): void => context.log('warn', `backup of ${server.name}: ${message}`);
   const paths = serverPaths(configuration.main.base_dir, server.name);
-  const writer = await lock(paths.writerLock, 'exclusive', `backup of ${server.name}`, 'BACKUP_ACTIVE');
+  const writer = await lockWriter(paths, `backup of ${server.name}`, 'BACKUP_ACTIVE', context);
   try {
     await clear(paths.staging);
     const facts = await readFacts(server, password, signal);

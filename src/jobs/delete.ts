@@ -9,7 +9,6 @@ import {
 } from '../repository/catalogue.js';
 import { FreedSpace } from '../repository/freed.js';
 import { readerOf } from '../repository/leases.js';
-import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { settleRollUps } from '../repository/roll-ups.js';
 import type { Job, JobContext } from './context.js';
@@ -20,6 +19,7 @@ import { flag, requiredText } from './request.js';
 import { checkRollUp, childrenOf, type RolledUp, rollUpChildren } from './roll-up.js';
 import { serverOf } from './servers.js';
 import { trimWal, walFields } from './trim-wal.js';
+import { lockWriter } from './writer-lock.js';
 
 /**
  * Deletes a backup, and after it the WAL that only it needed. Backups that build on it take it in first; links of the C
@@ -32,7 +32,7 @@ export const deleteJob: Job = async (request, context) => {
   const identifier = requiredText(request, 'Backup', 'DELETE_BACKUP_NOBACKUP');
   const force = flag(request, 'Force');
   if (flag(request, 'DryRun')) return rehearse(paths, server, identifier, force, context);
-  const writer = await lock(paths.writerLock, 'exclusive', `delete of ${server.name}`, 'DELETE_BACKUP_ACTIVE');
+  const writer = await lockWriter(paths, `delete of ${server.name}`, 'DELETE_BACKUP_ACTIVE', context);
   try {
     for (const deed of await settleRollUps(paths)) context.log('warn', `${server.name}: ${deed}`);
     const backups = await listBackups(paths);

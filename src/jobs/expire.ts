@@ -2,7 +2,6 @@ import type { EffectiveServer } from '../config/of-server.js';
 import { asPgmonetaError, PgmonetaError } from '../errors/index.js';
 import { listBackups, type StoredBackup } from '../repository/catalogue.js';
 import { FreedSpace } from '../repository/freed.js';
-import { lock } from '../repository/locks.js';
 import { type ServerPaths, serverPaths } from '../repository/paths.js';
 import { settleRollUps } from '../repository/roll-ups.js';
 import { planRetention, type RetentionPlan } from '../retention/policy.js';
@@ -14,6 +13,7 @@ import { flag } from './request.js';
 import { retentionFacts } from './retention-facts.js';
 import { serverOf } from './servers.js';
 import { trimWal, walFields } from './trim-wal.js';
+import { lockWriter } from './writer-lock.js';
 
 /**
  * Removes the backups of a server that its retention does not keep, and the WAL that nothing needs any more. A
@@ -27,7 +27,7 @@ export const expireJob: Job = async (request, context) => {
     const wal = await trimWal(paths, server, context, { rehearsal: true, without: new Set(plan.remove) });
     return { ...response(server.name, plan, await sizesOf(plan), true), ...walFields(wal) };
   }
-  const writer = await lock(paths.writerLock, 'exclusive', `expiry of ${server.name}`, 'DELETE_BACKUP_ACTIVE');
+  const writer = await lockWriter(paths, `expiry of ${server.name}`, 'DELETE_BACKUP_ACTIVE', context);
   try {
     for (const deed of await settleRollUps(paths)) context.log('warn', `${server.name}: ${deed}`);
     const plan = await makePlan(paths, server);

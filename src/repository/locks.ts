@@ -37,14 +37,20 @@ export async function lock(
   }
 }
 
-function describeOwner(path: string): string {
-  const text = readLockOwner(path);
+/** Who holds a lock now; undefined when nobody does, or it does not say. */
+export function lockOwner(path: string): LockOwner | undefined {
   try {
-    const owner = JSON.parse(text ?? '') as LockOwner;
-    return `${owner.verb} (PID ${owner.pid}) has been running since ${owner.since}`;
+    return JSON.parse(readLockOwner(path) ?? '') as LockOwner;
   } catch {
-    return `another process holds ${path}`;
+    return undefined;
   }
+}
+
+function describeOwner(path: string): string {
+  const owner = lockOwner(path);
+  return owner === undefined
+    ? `another process holds ${path}`
+    : `${owner.verb} (PID ${owner.pid}) has been running since ${owner.since}`;
 }
 
 const LOCK_PAUSE_MS = 200;
