@@ -9,7 +9,7 @@ use crate::manifest::{
     BackupJsonReader, BackupRecord, ChecksumAlgorithm, HashListReader, PIECE, PgManifestReader, StoredFile,
     read_file_record,
 };
-use crate::{Error, Result};
+use crate::{Code, Error, Result};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -101,13 +101,25 @@ fn whole_digest(file: &StoredFile) -> Evidence {
 /// `IO`; `CORRUPT` when the record at this place is not that of this file.
 pub fn read_again(inventory: &Inventory, place: u64, file: &mut BackupFile) -> Result<()> {
     let path = inventory.directory.join("backup.json");
-    let record = read_file_record(&path, place)?;
-    if record.path != *file.path || record.stored != inventory.stored_path(file) {
-        let message =
-            format!("it changed while it was being read: the record at byte {place} is another one");
-        return Err(Error::corrupt(message).at(&path));
-    }
-    check_pieces(&record).map_err(|error| error.at(&path))?;
+    let found = read_file_record(&path, place).and_then(|record| {
+        if record.path != *file.path || record.stored != inventory.stored_path(file) {
+            let message = format!(
+                "the record at byte {place} is another one: the file changed while it was being read"
+            );
+            return Err(Error::corrupt(message).at(&path));
+        }
+        check_pieces(&record).map_err(|error| error.at(&path))?;
+        Ok(record)
+    });
+    let record = found.map_err(|error| {
+        let advice =
+            "try again; if it is still so, take another backup, or this file from another copy of this one";
+        if error.code == Code::Corrupt {
+            error.hint(advice)
+        } else {
+            error
+        }
+    })?;
     file.size = Some(record.size);
     file.stored_size = record.stored_size;
     file.evidence = if record.pieces.is_empty() {

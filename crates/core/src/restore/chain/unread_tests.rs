@@ -189,6 +189,7 @@ fn a_list_that_changes_while_a_chain_is_open_is_noticed() {
         let error = restored().unwrap_err();
         assert_eq!(error.code, Code::Corrupt, "{error}");
         assert!(error.to_string().contains(&json.display().to_string()), "{error}");
+        assert!(error.hint.is_some());
     }
     std::fs::write(&json, good).unwrap();
     restored().unwrap();
