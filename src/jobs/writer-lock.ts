@@ -31,6 +31,7 @@ export async function lockWriter(
   patience = PATIENCE_MS,
 ): Promise<LockHandle> {
   const start = performance.now();
+  let unknown: number | undefined;
   let told = false;
   for (;;) {
     signal.throwIfAborted();
@@ -39,10 +40,16 @@ export async function lockWriter(
     } catch (error) {
       if (!(error instanceof PgmonetaError) || error.code !== refusal) throw error;
       const owner = lockOwner(writerLock);
-      const limit = owner === undefined ? UNKNOWN_MS : HOUSEKEEPING.test(owner.verb) ? patience : 0;
-      if (performance.now() - start >= limit) throw error;
-      if (owner !== undefined && !told) log('info', `${verb} waits for the ${owner.verb} (PID ${owner.pid})`);
-      told ||= owner !== undefined;
+      const now = performance.now();
+      if (owner === undefined) {
+        unknown ??= now;
+        if (now - unknown >= UNKNOWN_MS) throw error;
+      } else {
+        unknown = undefined;
+        if (!HOUSEKEEPING.test(owner.verb) || now - start >= patience) throw error;
+        if (!told) log('info', `${verb} waits for the ${owner.verb} (PID ${owner.pid})`);
+        told = true;
+      }
     }
     await pause(PAUSE_MS);
   }

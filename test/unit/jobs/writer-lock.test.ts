@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { beforeEach, expect, it } from 'vitest';
 import { lockWriter } from '../../../src/jobs/writer-lock.js';
@@ -36,6 +37,17 @@ it.each(['backup of primary', 'delete of primary'])('%s is told at once', async 
   expect(error.retryable).toBe(true);
   expect(told).toEqual([]);
   holder.release();
+});
+
+it('a holder that does not say who it is, after one that did, is given time', async () => {
+  const holder = await held('expiry of primary');
+  const waiting = take();
+  await pause(2500);
+  // as between the end of its work and that of its lock
+  writeFileSync(paths.writerLock, '');
+  await pause(500);
+  holder.release();
+  (await waiting).release();
 });
 
 it('patience ends', async () => {
